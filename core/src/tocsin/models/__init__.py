@@ -1,0 +1,29 @@
+"""The words of the domain as data: events, detections, incidents."""
+
+from tocsin.models.detections import Cleared, Detection, Escalation, Quarantined, Signal
+from tocsin.models.events import IncidentEvent, component_of
+from tocsin.models.incidents import (
+    ActionTaken,
+    Incident,
+    IncidentStatus,
+    TimelineEntry,
+)
+from tocsin.models.kinds import IncidentSeverity, IncidentType
+from tocsin.models.notices import Notice
+
+__all__ = [
+    "ActionTaken",
+    "Cleared",
+    "Detection",
+    "Escalation",
+    "Incident",
+    "IncidentEvent",
+    "IncidentSeverity",
+    "IncidentStatus",
+    "IncidentType",
+    "Notice",
+    "Quarantined",
+    "Signal",
+    "TimelineEntry",
+    "component_of",
+]
