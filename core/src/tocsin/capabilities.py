@@ -6,8 +6,9 @@ factory, so that listing, selecting, disabling and documenting never run a plugi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -139,6 +140,28 @@ class NotifierPlugin:
     params: type[BaseModel] = Params
 
 
+class LinePattern(Protocol):
+    """Turns one line of a log into an event."""
+
+    def parse(self, line: str, *, number: int, origin: str) -> Sequence[IncidentEvent]:
+        """Give the events that the line tells of: none where it is not of this form.
+
+        Args:
+            line: the text without its line ending.
+            number: where the line starts or stands, unique within its origin.
+            origin: the name of the file, for the event's id.
+        """
+        ...
+
+
+class PatternFactory(Protocol):
+    """Makes a line pattern."""
+
+    def __call__(self, *, year: int | None, timezone: tzinfo) -> LinePattern:
+        """Make the pattern for lines whose timestamps lack a year or a time zone."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SourcePlugin:
     """Describes a source."""
@@ -148,22 +171,8 @@ class SourcePlugin:
     factory: Callable[[Any, SourceContext], Source]
     """Called with the validated parameters and the context."""
     params: type[BaseModel] = Params
-    patterns: Callable[[], dict[str, LinePattern]] = field(default=dict)
+    patterns: Callable[[], Mapping[str, PatternFactory]] = field(default=dict)
     """Named patterns that turn a line of text into an event, offered to `tocsin replay`."""
-
-
-class LinePattern(Protocol):
-    """Turns one line of a log into an event."""
-
-    def parse(self, line: str, *, number: int, origin: str) -> IncidentEvent | None:
-        """Give the event, or None where the line is not of this form.
-
-        Args:
-            line: the text without its line ending.
-            number: where the line starts or stands, unique within its origin.
-            origin: the name of the file, for the event's id.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,5 +195,10 @@ class CommandPlugin:
 
 
 Capability = (
-    DetectorPlugin | CorrelatorPlugin | NotifierPlugin | SourcePlugin | RulesetPlugin | CommandPlugin
+    DetectorPlugin
+    | CorrelatorPlugin
+    | NotifierPlugin
+    | SourcePlugin
+    | RulesetPlugin
+    | CommandPlugin
 )

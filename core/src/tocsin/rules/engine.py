@@ -1,0 +1,326 @@
+"""The rules over a stream of events: pure, so that the same events give the same signals.
+
+The work on a batch is split in three so that the judging may happen in another process: `prepare`
+turns events into records and says which of them have no known verdict, a matcher judges those, and
+`apply` moves the windows. `detect` does all three.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tocsin.clock import from_micros, to_micros
+from tocsin.models import IncidentEvent, Quarantined, Signal
+from tocsin.rules.compiler import Program, compile_conditions
+from tocsin.rules.conditions import All, Condition, Not
+from tocsin.rules.groups import Bounds, Counters, Hit, Key
+from tocsin.rules.matcher import Matcher, Question, Verdict
+from tocsin.rules.projection import Record
+from tocsin.rules.rulestate import RuleState
+from tocsin.rules.schema import Rule
+
+_MATCHED, _AMONG, _STEP = -1, -2, 0
+_REMEMBERED = 65_536
+"""Verdicts remembered for events of one route; more of them are rare, and asked for again."""
+
+Hits = tuple[Hit, ...]
+POISON: Hits = (Hit(-1, matched=False),)
+"""Stands for the hits of an event that the engine cannot judge."""
+
+
+@dataclass(slots=True)
+class _Route:
+    """The shards that events of one type go to, and what is known of their records."""
+
+    shards: tuple[int, ...]
+    known: dict[tuple[Record, ...], Hits] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch between `prepare` and `apply`."""
+
+    events: Sequence[IncidentEvent]
+    hits: list[Hits | None]
+    """For each event what the conditions say; None until it is known."""
+    unknown: list[tuple[_Route, tuple[Record, ...], list[int]]]
+    """Records without a verdict, and the events that wait for it."""
+
+    def questions(self) -> list[Question]:
+        """List what a matcher has to judge."""
+        return [
+            (shard, record)
+            for route, records, _ in self.unknown
+            for shard, record in zip(route.shards, records, strict=True)
+        ]
+
+
+@dataclass(slots=True)
+class EngineStatistics:
+    """What the engine has counted since it was made."""
+
+    events: int = 0
+    late: int = 0
+    """Events that came later than the allowed lateness, and were not judged."""
+    quarantined: int = 0
+    let_go: Counters = field(default_factory=Counters)
+
+
+class Engine:
+    """Rules, their windows and the event time."""
+
+    def __init__(
+        self, rules: Iterable[Rule], *, allowed_lateness: int = 0, bounds: Bounds | None = None
+    ) -> None:
+        """Compile rules.
+
+        Args:
+            rules: in any order; disabled ones are left out.
+            allowed_lateness: how long events are held to be put in order, in microseconds.
+            bounds: how much may be remembered.
+        """
+        self.rules = tuple(
+            sorted((rule for rule in rules if rule.enabled), key=lambda rule: rule.id)
+        )
+        self.statistics = EngineStatistics()
+        self.now: int | None = None
+        """The watermark in microseconds; None before the first event."""
+        self._lateness = allowed_lateness
+        self._timers: list[tuple[int, int, str, Key]] = []
+        self._held: list[tuple[int, str, int, IncidentEvent, Hits]] = []
+        self._arrived = 0
+        self._states = [
+            RuleState(
+                rule,
+                number,
+                bounds=bounds or Bounds(),
+                lateness=allowed_lateness,
+                counters=self.statistics.let_go,
+                schedule=self._schedule,
+            )
+            for number, rule in enumerate(self.rules)
+        ]
+        self._by_id = {rule.id: state for rule, state in zip(self.rules, self._states, strict=True)}
+        self.program, self._meaning = _compile(self.rules)
+        self._routes = {name: _Route(shards) for name, shards in self.program.by_type.items()}
+        self._otherwise = _Route(self.program.otherwise)
+
+    @property
+    def reach(self) -> int:
+        """How far back, in microseconds, events still matter to what is to come."""
+        longest = max((rule.within for rule in self.rules), default=0)
+        return 2 * longest + self._lateness
+
+    @property
+    def groups(self) -> int:
+        """How many groups are remembered."""
+        return sum(len(state) for state in self._states)
+
+    # -- a batch ------------------------------------------------------------------------------
+
+    def prepare(self, events: Sequence[IncidentEvent]) -> Prepared:
+        """Turn events into records and look up what is known of them."""
+        hits: list[Hits | None] = []
+        unknown: dict[
+            tuple[int, tuple[Record, ...]], tuple[_Route, tuple[Record, ...], list[int]]
+        ] = {}
+        shards, routes, otherwise = self.program.shards, self._routes, self._otherwise
+        for index, event in enumerate(events):
+            route = routes.get(event.event_type, otherwise)
+            if not route.shards:
+                hits.append(())
+                continue
+            records = tuple([shards[number].project(event) for number in route.shards])
+            found = route.known.get(records)
+            hits.append(found)
+            if found is None:
+                entry = unknown.setdefault((id(route), records), (route, records, []))
+                entry[2].append(index)
+        return Prepared(events, hits, list(unknown.values()))
+
+    def learn(self, prepared: Prepared, verdicts: Sequence[Verdict]) -> None:
+        """Take the verdicts on `prepared.questions()`, in the same order."""
+        position = 0
+        for route, records, waiting in prepared.unknown:
+            answers = verdicts[position : position + len(route.shards)]
+            position += len(route.shards)
+            hits = self._meaning_of(route, answers)
+            if len(route.known) >= _REMEMBERED:
+                route.known.clear()
+            route.known[records] = hits
+            for index in waiting:
+                prepared.hits[index] = hits
+
+    def _meaning_of(self, route: _Route, answers: Sequence[Verdict]) -> Hits:
+        """Turn the verdicts of an event's shards into hits, in the order of the rules."""
+        said: dict[int, set[int]] = {}
+        for shard, verdict in zip(route.shards, answers, strict=True):
+            if verdict is None:
+                return POISON
+            for number in verdict:
+                rule, part = self._meaning[self.program.shards[shard].names[number]]
+                said.setdefault(rule, set()).add(part)
+        hits = []
+        for rule, parts in sorted(said.items()):
+            steps = tuple(_STEP + i in parts for i in range(len(self.rules[rule].escalate)))
+            if _MATCHED in parts or _AMONG in parts:
+                hits.append(Hit(rule, _MATCHED in parts, steps))
+        return tuple(hits)
+
+    def apply(self, prepared: Prepared, *, mute: bool = False) -> list[Signal]:
+        """Let time and events pass through the windows.
+
+        Args:
+            prepared: a batch whose verdicts are all known.
+            mute: only rebuild the windows; nothing fires and nothing is counted.
+        """
+        signals: list[Signal] = []
+        lateness = self._lateness
+        for event, hits in zip(prepared.events, prepared.hits, strict=True):
+            at = to_micros(event.timestamp)
+            if hits is None:
+                raise AssertionError("apply needs the verdict on every event")
+            if lateness:
+                self._hold(at, event, hits, signals, mute=mute)
+            else:
+                if self.now is None or at > self.now:
+                    self._advance(at, signals)
+                if hits:
+                    self._judge(event, at, hits, signals, mute=mute)
+        if not mute:
+            self.statistics.events += len(prepared.events)
+        return signals
+
+    def _hold(
+        self, at: int, event: IncidentEvent, hits: Hits, signals: list[Signal], *, mute: bool
+    ) -> None:
+        if self.now is not None and at < self.now:
+            if not mute:
+                self.statistics.late += 1
+            return
+        self._arrived += 1
+        heapq.heappush(self._held, (at, event.event_id, self._arrived, event, hits))
+        self._release(at - self._lateness, signals, mute=mute)
+
+    def _release(self, until: int, signals: list[Signal], *, mute: bool = False) -> None:
+        """Judge the held events up to an instant, in the order of their time."""
+        held = self._held
+        while held and held[0][0] <= until:
+            at, _, _, event, hits = heapq.heappop(held)
+            self._advance(at, signals)
+            if hits:
+                self._judge(event, at, hits, signals, mute=mute)
+        if self.now is None or until > self.now:
+            self._advance(until, signals)
+
+    def _judge(
+        self, event: IncidentEvent, at: int, hits: Hits, signals: list[Signal], *, mute: bool
+    ) -> None:
+        if hits is POISON:
+            if not mute:
+                self.statistics.quarantined += 1
+                reason = "the rules engine could not judge it"
+                signals.append(
+                    Quarantined(event_id=event.event_id, at=from_micros(at), reason=reason)
+                )
+            return
+        now = self.now if self.now is not None else at
+        states = self._states
+        for hit in hits:
+            signals.extend(states[hit.rule].observe(event, at, now, hit, mute=mute))
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def advance(self, instant: int) -> list[Signal]:
+        """Let the time move on to an instant, as if nothing happened until then."""
+        signals: list[Signal] = []
+        if self._lateness:
+            self._release(instant - self._lateness, signals)
+        elif self.now is None or instant > self.now:
+            self._advance(instant, signals)
+        return signals
+
+    def finish(self) -> list[Signal]:
+        """Judge all that is held, and let pass all that falls due at the time reached."""
+        signals: list[Signal] = []
+        if self._held:
+            self._release(max(entry[0] for entry in self._held), signals)
+        if self.now is not None:
+            self._advance(self.now + 1, signals)
+            self.now -= 1
+        return signals
+
+    def next_timer(self) -> int | None:
+        """Give the instant at which time alone may change something, if there is one."""
+        return self._timers[0][0] if self._timers else None
+
+    def _advance(self, instant: int, signals: list[Signal]) -> None:
+        """Move the time; what falls due exactly then waits for the events of that instant."""
+        timers = self._timers
+        while timers and timers[0][0] < instant:
+            due, number, _, key = heapq.heappop(timers)
+            self.now = due
+            signals.extend(self._states[number].tick(key, due))
+        self.now = instant
+
+    def _schedule(self, due: int, number: int, text: str, key: Key) -> None:
+        heapq.heappush(self._timers, (due, number, text, key))
+
+    # -- persistence --------------------------------------------------------------------------
+
+    def take_changes(self) -> dict[str, dict[str, dict[str, Any] | None]]:
+        """Give the firings that changed since the last call: by rule, then by group."""
+        return {state.rule.id: state.take_dirty() for state in self._states if state.dirty}
+
+    def restore(self, now: int, firings: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
+        """Set the time and the stored firings, after the windows were rebuilt by muted replay.
+
+        Args:
+            now: the watermark of the checkpoint.
+            firings: by rule, then by group; those of unknown rules are left out.
+        """
+        self.now = now if self.now is None else max(now, self.now)
+        for rule_id, groups in firings.items():
+            state = self._by_id.get(rule_id)
+            if state is not None:
+                for text, firing in sorted(groups.items()):
+                    state.restore(text, firing, self.now)
+
+
+async def detect(engine: Engine, matcher: Matcher, events: Sequence[IncidentEvent]) -> list[Signal]:
+    """Put a batch of events through the rules."""
+    prepared = engine.prepare(events)
+    await resolve(engine, matcher, prepared)
+    return engine.apply(prepared)
+
+
+async def resolve(engine: Engine, matcher: Matcher, prepared: Prepared) -> None:
+    """Have everything judged that a prepared batch does not know."""
+    if prepared.unknown:
+        engine.learn(prepared, await matcher.match(prepared.questions()))
+
+
+def _compile(rules: Sequence[Rule]) -> tuple[Program, dict[str, tuple[int, int]]]:
+    """Compile all conditions of all rules, and note what each of their names means."""
+    meaning: dict[str, tuple[int, int]] = {}
+
+    def conditions() -> Iterator[tuple[str, Condition]]:
+        for number, rule in enumerate(rules):
+            meaning[f"{rule.id}:match"] = (number, _MATCHED)
+            yield f"{rule.id}:match", _match(rule)
+            if rule.consecutive:
+                meaning[f"{rule.id}:among"] = (number, _AMONG)
+                yield f"{rule.id}:among", rule.among or All(())
+            for index, step in enumerate(rule.escalate):
+                if step.when is not None:
+                    meaning[f"{rule.id}:step{index}"] = (number, _STEP + index)
+                    yield f"{rule.id}:step{index}", All((_match(rule), step.when))
+
+    return compile_conditions(conditions()), meaning
+
+
+def _match(rule: Rule) -> Condition:
+    return rule.when if rule.unless is None else All((rule.when, Not(rule.unless)))

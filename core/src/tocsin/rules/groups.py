@@ -1,0 +1,70 @@
+"""One group of a rule: the values it stands for, its window and its firing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from tocsin.rules.firings import Firing
+from tocsin.rules.windows import Aggregate, Log
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What the conditions of one rule say of one event."""
+
+    rule: int
+    """The rule's number in the engine."""
+    matched: bool
+    """Whether the event counts; if not, it interrupts a run."""
+    steps: tuple[bool, ...] = ()
+    """For each step of the escalation, whether its condition on the event holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a rule may remember."""
+
+    groups: int = 50_000
+    """Groups of one rule; the least recently used ones are let go."""
+    events: int = 10_000
+    """Events of one group's window, where the rule's own bounds do not need more."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was let go, for the operator to see."""
+
+    groups: int = 0
+    events: int = 0
+
+
+class Group:
+    """The state of a rule for one group."""
+
+    __slots__ = ("aggregates", "firing", "key", "log", "text", "timer", "values")
+
+    def __init__(self, key: Key, values: dict[str, Any], aggregates: list[Aggregate]) -> None:
+        self.key = key
+        self.values = values
+        self.text = orjson.dumps(key).decode()
+        self.log = Log()
+        self.aggregates = aggregates
+        self.firing = Firing()
+        self.timer: int | None = None
+        """When the group is looked at next, if that is planned."""
+
+
+def shown_value(value: Any, part: Any) -> Any:
+    """Give a group's value as a scalar of bounded length."""
+    if value is None or isinstance(value, bool):
+        return value
+    return part[1] if isinstance(part, tuple) else part
+
+
+def as_key(value: Any) -> Any:
+    """Turn what a key looks like as JSON back into the key."""
+    return tuple(as_key(item) for item in value) if isinstance(value, list) else value

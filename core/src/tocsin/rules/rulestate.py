@@ -1,0 +1,413 @@
+"""One rule at work: its groups, their windows, and when it fires.
+
+A rule fires when its condition turns from false to true, and, while it stays true, again at a
+matching event once `once_within` has passed. The condition is a function of event time: it is
+judged at each matching event, and falls when the time moves past the events that held it up. An
+event that comes late is judged in the windows that it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from tocsin.clock import from_micros
+from tocsin.models import (
+    Cleared,
+    Detection,
+    Escalation,
+    IncidentEvent,
+    IncidentSeverity,
+    Signal,
+)
+from tocsin.models.events import component_of
+from tocsin.rules.fields import format_path, getter
+from tocsin.rules.firings import Firing, make_detection
+from tocsin.rules.groups import Bounds, Counters, Group, Hit, Key, as_key, shown_value
+from tocsin.rules.schema import Aggregation, DistinctLimit, Rule
+from tocsin.rules.windows import Entry, Log, distinguishable, make_aggregate
+
+_MAX_INSTANTS = 16
+"""A late event is judged at so many instants at most."""
+
+Schedule = Callable[[int, int, str, Key], None]
+"""Takes an instant, the rule's number, the group as text and the group's key."""
+
+
+class RuleState:
+    """A rule and everything that it remembers."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        number: int,
+        *,
+        bounds: Bounds,
+        lateness: int,
+        counters: Counters,
+        schedule: Schedule,
+    ) -> None:
+        self.rule = rule
+        self.hash = rule.content_hash()
+        self.dirty: dict[str, Group | None] = {}
+        """Groups, by their text, whose firing is not stored yet; None where it is over."""
+        self._number = number
+        self._counters = counters
+        self._schedule = schedule
+        self._groups: OrderedDict[Key, Group] = OrderedDict()
+        self._most_groups = bounds.groups
+        self._getters = tuple((format_path(path), getter(path)) for path in rule.group_by)
+        self._judged = _judged(rule)
+        self._value_getters = tuple(
+            component_of if a.name == "components" else getter(a.path) if a.path else None
+            for a in self._judged
+        )
+        # Without lateness an event may come late into a window that others have left.
+        self._kept_for = rule.within if lateness else 2 * rule.within
+        needed = [int(bound) * 2 for a in self._judged for _, bound in a.limit.bounds()]
+        self._most_events = max(bounds.events, *needed, 1)
+        self._may_rise = any(
+            name not in ("gte", "gt") for a in self._judged for name, _ in a.limit.bounds()
+        )
+        self._remembers = bool(
+            rule.windowed or rule.once_within or rule.resolve_after or rule.escalate
+        )
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    # -- events -------------------------------------------------------------------------------
+
+    def observe(
+        self, event: IncidentEvent, at: int, now: int, hit: Hit, *, mute: bool = False
+    ) -> Iterator[Signal]:
+        """Take an event that the rule's conditions speak of.
+
+        Args:
+            event: the event.
+            at: its time in microseconds.
+            now: the engine's time, not before `at`.
+            hit: what the conditions say of it.
+            mute: only remember it; nothing fires.
+        """
+        key, values = self._group_of(event)
+        group = self._groups.get(key)
+        if group is not None and self._stale(group, now):
+            self._forget(group)
+            group = None
+        if not hit.matched:
+            if group is not None:
+                self._interrupt(group, at, now)
+            return
+        if group is None:
+            group = Group(key, values, [make_aggregate(a, i) for i, a in enumerate(self._judged)])
+        if self._remembers:
+            self._keep(group, now)
+        yield from (
+            self._windowed(group, event, at, now, hit, mute=mute)
+            if self.rule.windowed
+            else self._single(group, event, at, now, hit, mute=mute)
+        )
+        if self._remembers and not mute:
+            self._plan(group, now)
+
+    def _group_of(self, event: IncidentEvent) -> tuple[Key, dict[str, Any]]:
+        found = [(name, get(event)) for name, get in self._getters]
+        key = tuple(distinguishable(value) for _, value in found)
+        return key, {
+            name: shown_value(value, part) for (name, value), part in zip(found, key, strict=True)
+        }
+
+    def _keep(self, group: Group, now: int) -> None:
+        groups = self._groups
+        groups[group.key] = group
+        groups.move_to_end(group.key)
+        while (front := next(iter(groups.values()))) is not group and self._stale(front, now):
+            self._forget(front)
+        if len(groups) > self._most_groups:
+            self._forget(next(iter(groups.values())))
+            self._counters.groups += 1
+
+    def _forget(self, group: Group) -> None:
+        del self._groups[group.key]
+        if group.firing.stored:
+            self.dirty[group.text] = None
+
+    def _stale(self, group: Group, now: int) -> bool:
+        """Whether nothing of a group can matter any more."""
+        firing = group.firing
+        if firing.on or (firing.detection_id and self.rule.resolve_after is not None):
+            return False
+        throttled = self.rule.once_within if not self.rule.windowed else None
+        if throttled and firing.fired_at is not None and now - firing.fired_at <= throttled:
+            return False
+        return now - firing.seen > self._kept_for
+
+    def _single(
+        self, group: Group, event: IncidentEvent, at: int, now: int, hit: Hit, *, mute: bool
+    ) -> Iterator[Signal]:
+        """Judge a rule without a window: every matching event is the whole condition."""
+        rule, firing = self.rule, group.firing
+        firing.seen = now
+        if mute:
+            return
+        if firing.since is None or firing.detection_id is None:
+            firing.since = at
+        entry = Entry(at, now, event.event_id, component_of(event), event.correlation_id, ())
+        throttled = (
+            rule.once_within is not None
+            and firing.fired_at is not None
+            and at - firing.fired_at < rule.once_within
+        )
+        if throttled:
+            yield from self._escalate(group, event, at, hit, ())
+        else:
+            yield self._fire(group, at, [entry], (), self._severity(group, at, hit.steps, ()))
+
+    def _windowed(
+        self, group: Group, event: IncidentEvent, at: int, now: int, hit: Hit, *, mute: bool
+    ) -> Iterator[Signal]:
+        rule, firing, log = self.rule, group.firing, group.log
+        if firing.broken_at is not None and at <= firing.broken_at:
+            return
+        firing.seen = now
+        log.expire(now)
+        instants = self._instants(log, at, now)
+        was = firing.on or (at < now and any(self._true_at(group, x, now) for x in instants))
+        entry = self._entry(event, at, now)
+        log.add(entry)
+        for aggregate in group.aggregates:
+            aggregate.add(entry)
+        self._counters.events += log.cut(self._most_events)
+        if mute:
+            return
+        values, tipped = self._values(group, now, now), now
+        true = firing.on = self._holds(values)
+        if at < now and not true:
+            for instant in instants:
+                earlier = self._values(group, instant, now)
+                if self._holds(earlier):
+                    values, tipped, true = earlier, instant, True
+                    break
+        if firing.on is not was:
+            self._touch(group)
+        if not true:
+            return
+        if not was:
+            firing.since = at
+        again = rule.once_within is not None and (
+            firing.fired_at is None or at - firing.fired_at >= rule.once_within
+        )
+        if not was or again:
+            entries = log.between(tipped - rule.within, tipped)
+            severity = self._severity(group, at, hit.steps, values)
+            yield self._fire(group, at, entries, values, severity)
+        else:
+            yield from self._escalate(group, event, at, hit, values)
+
+    def _entry(self, event: IncidentEvent, at: int, now: int) -> Entry:
+        values = tuple(
+            distinguishable(get(event)) if get is not None else None for get in self._value_getters
+        )
+        until = now + self._kept_for
+        return Entry(at, until, event.event_id, component_of(event), event.correlation_id, values)
+
+    def _instants(self, log: Log, at: int, now: int) -> list[int]:
+        """Choose the instants at which an event is judged: the ends of windows that it is in."""
+        if at >= now:
+            return [now]
+        last = min(at + self.rule.within, now)
+        later = sorted({at, *(entry.at for entry in log.between(at, last))})
+        if len(later) >= _MAX_INSTANTS:
+            half = _MAX_INSTANTS // 2
+            later = [*later[:half], *later[-half:]]
+        return later
+
+    def _values(self, group: Group, instant: int, now: int) -> tuple[float, ...]:
+        start = instant - self.rule.within
+        if instant == now:
+            return tuple(aggregate.current(group.log, start) for aggregate in group.aggregates)
+        return tuple(aggregate.past(group.log, start, instant) for aggregate in group.aggregates)
+
+    def _holds(self, values: tuple[float, ...]) -> bool:
+        return all(a.limit.holds(v) for a, v in zip(self._judged, values, strict=True))
+
+    def _true_at(self, group: Group, instant: int, now: int) -> bool:
+        empty = not group.log.between(instant - self.rule.within, instant)
+        return not empty and self._holds(self._values(group, instant, now))
+
+    def _interrupt(self, group: Group, at: int, now: int) -> None:
+        """End a run: the events up to here no longer count."""
+        group.log.clear(at)
+        rest = group.log.between(at, now)
+        group.aggregates = [make_aggregate(a, i) for i, a in enumerate(self._judged)]
+        for aggregate in group.aggregates:
+            for entry in rest:
+                aggregate.add(entry)
+        firing = group.firing
+        firing.broken_at = at if firing.broken_at is None else max(at, firing.broken_at)
+        if firing.on:
+            firing.on = bool(rest) and self._holds(self._values(group, now, now))
+        if firing.stored:
+            self._touch(group)
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def tick(self, key: Key, instant: int) -> Iterator[Signal]:
+        """Look at a group at an instant that was planned for it."""
+        group = self._groups.get(key)
+        if group is None or group.timer != instant:
+            return
+        group.timer = None
+        firing, rule = group.firing, self.rule
+        if rule.windowed and (firing.on or self._may_rise):
+            entries = group.log.between(instant - rule.within, instant)
+            values = self._values(group, instant, instant)
+            on = bool(entries) and self._holds(values)
+            if on and not firing.on:
+                firing.since = instant
+                yield self._fire(
+                    group, instant, entries, values, self._severity(group, instant, (), values)
+                )
+            if on is not firing.on:
+                firing.on = on
+                self._touch(group)
+        if firing.detection_id and rule.resolve_after is not None:
+            over = firing.seen + rule.resolve_after
+            if instant >= over:
+                yield Cleared(
+                    rule_id=rule.id,
+                    group=group.values,
+                    detection_id=firing.detection_id,
+                    at=from_micros(over),
+                )
+                firing.clear()
+                self._touch(group)
+        self._plan(group, instant)
+
+    def _plan(self, group: Group, now: int) -> None:
+        """Have the group looked at when time alone may change something."""
+        rule, firing = self.rule, group.firing
+        due: int | None = None
+        if rule.windowed and (firing.on or self._may_rise):
+            oldest = group.log.oldest(now - rule.within)
+            due = oldest + rule.within + 1 if oldest is not None else None
+        if firing.detection_id and rule.resolve_after is not None:
+            over = firing.seen + rule.resolve_after
+            due = over if due is None else min(due, over)
+        if due is not None and (group.timer is None or due < group.timer):
+            group.timer = due
+            self._schedule(due, self._number, group.text, group.key)
+
+    # -- firing -------------------------------------------------------------------------------
+
+    def _severity(
+        self, group: Group, at: int, steps: tuple[bool, ...], values: tuple[float, ...]
+    ) -> IncidentSeverity:
+        """Give the highest severity that the escalation reaches now."""
+        rule, severity = self.rule, self.rule.severity
+        since = group.firing.since if group.firing.since is not None else at
+        for index, step in enumerate(rule.escalate):
+            met = (
+                all(a.limit.holds(self._value_of(a, values)) for a in step.aggregations)
+                and (step.lasting is None or at - since >= step.lasting)
+                and (step.when is None or (index < len(steps) and steps[index]))
+            )
+            if met and step.severity > severity:
+                severity = step.severity
+        return severity
+
+    def _value_of(self, aggregation: Aggregation, values: tuple[float, ...]) -> float:
+        for judged, value in zip(self._judged, values, strict=False):
+            if judged.name == aggregation.name:
+                return value
+        return 0
+
+    def _escalate(
+        self, group: Group, event: IncidentEvent, at: int, hit: Hit, values: tuple[float, ...]
+    ) -> Iterator[Signal]:
+        firing = group.firing
+        if not self.rule.escalate or firing.detection_id is None or firing.severity is None:
+            return
+        severity = self._severity(group, at, hit.steps, values)
+        if severity > firing.severity:
+            firing.severity = severity
+            self._touch(group)
+            yield Escalation(
+                rule_id=self.rule.id,
+                group=group.values,
+                detection_id=firing.detection_id,
+                at=from_micros(at),
+                severity=severity,
+                values=self._named(values),
+                event_id=event.event_id,
+            )
+
+    def _named(self, values: tuple[float, ...]) -> dict[str, float]:
+        return {a.name: value for a, value in zip(self._judged, values, strict=False)}
+
+    def _fire(
+        self,
+        group: Group,
+        at: int,
+        entries: list[Entry],
+        values: tuple[float, ...],
+        severity: IncidentSeverity,
+    ) -> Detection:
+        detection = make_detection(
+            self.rule,
+            self.hash,
+            group.text,
+            group.values,
+            at,
+            entries,
+            self._named(values),
+            severity,
+        )
+        firing = group.firing
+        firing.fired_at, firing.detection_id, firing.severity = at, detection.detection_id, severity
+        self._touch(group)
+        return detection
+
+    # -- persistence --------------------------------------------------------------------------
+
+    def _touch(self, group: Group) -> None:
+        if self._remembers:
+            group.firing.stored = True
+            self.dirty[group.text] = group
+
+    def take_dirty(self) -> dict[str, dict[str, Any] | None]:
+        """Give the firings that changed since the last call, by group; None where one is over."""
+        changed = {text: self._dump(group) for text, group in self.dirty.items()}
+        self.dirty.clear()
+        return changed
+
+    def _dump(self, group: Group | None) -> dict[str, Any] | None:
+        if group is None:
+            return None
+        firing, rule = group.firing, self.rule
+        pending = firing.detection_id is not None and rule.resolve_after is not None
+        throttled = not rule.windowed and rule.once_within is not None
+        return firing.dump(group.values) if firing.on or pending or throttled else None
+
+    def restore(self, text: str, state: dict[str, Any], now: int) -> None:
+        """Take the stored firing of a group, after its window was rebuilt."""
+        key = as_key(orjson.loads(text))
+        group = self._groups.get(key)
+        if group is None:
+            aggregates = [make_aggregate(a, i) for i, a in enumerate(self._judged)]
+            group = Group(key, state["group"], aggregates)
+            self._groups[key] = group
+            self._groups.move_to_end(key, last=False)
+        group.firing = Firing.load(state, seen=group.firing.seen)
+        self._plan(group, now)
+
+
+def _judged(rule: Rule) -> tuple[Aggregation, ...]:
+    """List what is judged: the window's aggregates, and the number of components where required."""
+    if rule.min_components is None:
+        return rule.aggregations
+    limit = DistinctLimit(field="source", gte=rule.min_components)
+    return (*rule.aggregations, Aggregation("components", limit))
