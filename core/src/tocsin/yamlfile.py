@@ -57,7 +57,8 @@ class Document:
             place = place or self.values.get(way)
             if place is not None:
                 return Problem(self.path, *place, message)
-        return Problem(self.path, 0, 0, message)
+        dotted = ".".join(str(part) for part in location)
+        return Problem(self.path, 0, 0, f"{dotted}: {message}" if dotted else message)
 
 
 def read_file(path: Path) -> Document:

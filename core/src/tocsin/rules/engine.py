@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.capabilities import Detector
 from tocsin.clock import from_micros, to_micros
 from tocsin.models import IncidentEvent, Quarantined, Signal
 from tocsin.rules.compiler import Program, compile_conditions
@@ -67,13 +68,20 @@ class EngineStatistics:
     """Events that came later than the allowed lateness, and were not judged."""
     quarantined: int = 0
     let_go: Counters = field(default_factory=Counters)
+    failed_detectors: dict[str, str] = field(default_factory=dict)
+    """Detectors that are no longer asked, and why."""
 
 
 class Engine:
     """Rules, their windows and the event time."""
 
     def __init__(
-        self, rules: Iterable[Rule], *, allowed_lateness: int = 0, bounds: Bounds | None = None
+        self,
+        rules: Iterable[Rule],
+        *,
+        allowed_lateness: int = 0,
+        bounds: Bounds | None = None,
+        detectors: Mapping[str, Detector] | None = None,
     ) -> None:
         """Compile rules.
 
@@ -81,6 +89,7 @@ class Engine:
             rules: in any order; disabled ones are left out.
             allowed_lateness: how long events are held to be put in order, in microseconds.
             bounds: how much may be remembered.
+            detectors: further judges of every event, by name; they have their say after the rules.
         """
         self.rules = tuple(
             sorted((rule for rule in rules if rule.enabled), key=lambda rule: rule.id)
@@ -89,6 +98,7 @@ class Engine:
         self.now: int | None = None
         """The watermark in microseconds; None before the first event."""
         self._lateness = allowed_lateness
+        self._detectors = dict(sorted((detectors or {}).items()))
         self._timers: list[tuple[int, int, str, Key]] = []
         self._held: list[tuple[int, str, int, IncidentEvent, Hits]] = []
         self._arrived = 0
@@ -188,7 +198,7 @@ class Engine:
             else:
                 if self.now is None or at > self.now:
                     self._advance(at, signals)
-                if hits:
+                if hits or self._detectors:
                     self._judge(event, at, hits, signals, mute=mute)
         if not mute:
             self.statistics.events += len(prepared.events)
@@ -211,7 +221,7 @@ class Engine:
         while held and held[0][0] <= until:
             at, _, _, event, hits = heapq.heappop(held)
             self._advance(at, signals)
-            if hits:
+            if hits or self._detectors:
                 self._judge(event, at, hits, signals, mute=mute)
         if self.now is None or until > self.now:
             self._advance(until, signals)
@@ -231,6 +241,17 @@ class Engine:
         states = self._states
         for hit in hits:
             signals.extend(states[hit.rule].observe(event, at, now, hit, mute=mute))
+        if self._detectors and not mute:
+            self._detect(event, signals)
+
+    def _detect(self, event: IncidentEvent, signals: list[Signal]) -> None:
+        """Ask the detectors; one that fails is left out from then on, and reported."""
+        for name, detector in list(self._detectors.items()):
+            try:
+                signals.extend(detector.observe(event))
+            except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; the rest go on
+                del self._detectors[name]
+                self.statistics.failed_detectors[name] = f"{type(error).__name__}: {error}"
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -253,9 +274,10 @@ class Engine:
             self.now -= 1
         return signals
 
-    def next_timer(self) -> int | None:
-        """Give the instant at which time alone may change something, if there is one."""
-        return self._timers[0][0] if self._timers else None
+    def next_due(self) -> int | None:
+        """Give the event time from which on time alone may change something, if there is one."""
+        first = [heap[0][0] for heap in (self._timers, self._held) if heap]
+        return min(first) + self._lateness if first else None
 
     def _advance(self, instant: int, signals: list[Signal]) -> None:
         """Move the time; what falls due exactly then waits for the events of that instant."""
@@ -274,6 +296,16 @@ class Engine:
     def take_changes(self) -> dict[str, dict[str, dict[str, Any] | None]]:
         """Give the firings that changed since the last call: by rule, then by group."""
         return {state.rule.id: state.take_dirty() for state in self._states if state.dirty}
+
+    def dump_detectors(self) -> dict[str, bytes]:
+        """Give the states of the detectors, by name."""
+        return {name: detector.dump() for name, detector in self._detectors.items()}
+
+    def load_detectors(self, states: Mapping[str, bytes]) -> None:
+        """Take the states that `dump_detectors` gave; one without a state begins anew."""
+        for name, detector in self._detectors.items():
+            if name in states:
+                detector.load(states[name])
 
     def restore(self, now: int, firings: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
         """Set the time and the stored firings, after the windows were rebuilt by muted replay.

@@ -1,0 +1,245 @@
+"""Finds plugins, keeps what they offer, and tells them what happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+import pluggy
+
+from tocsin import hookspecs
+from tocsin.calls import Calls
+from tocsin.capabilities import (
+    Capability,
+    CommandPlugin,
+    CorrelatorPlugin,
+    DetectorPlugin,
+    NotifierPlugin,
+    RulesetPlugin,
+    SourcePlugin,
+)
+from tocsin.errors import PluginError, nearest
+from tocsin.hookspecs import PROJECT
+
+_log = logging.getLogger(__name__)
+_REGISTRATION = {
+    "tocsin_detectors": DetectorPlugin,
+    "tocsin_correlators": CorrelatorPlugin,
+    "tocsin_notifiers": NotifierPlugin,
+    "tocsin_sources": SourcePlugin,
+    "tocsin_rulesets": RulesetPlugin,
+    "tocsin_commands": CommandPlugin,
+}
+ANNOUNCEMENTS = (
+    "tocsin_started",
+    "tocsin_stopping",
+    "tocsin_detected",
+    "tocsin_incident_changed",
+)
+Kind = TypeVar("Kind", bound=Capability)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """One plugin that was found."""
+
+    name: str
+    distribution: str
+    version: str
+    status: str
+    """`loaded`, `disabled` or `broken`."""
+    problem: str = ""
+    offers: tuple[str, ...] = ()
+    """What it registered, as `kind:name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookFailure:
+    """A plugin that failed to take an announcement."""
+
+    plugin: str
+    hook: str
+    error: Exception
+
+
+class Plugins:
+    """The plugins of one manager. Nothing is shared with other managers of the process."""
+
+    def __init__(
+        self,
+        *,
+        disable: Iterable[str] = (),
+        extra: Iterable[object] = (),
+        discover: bool = True,
+        calls: Calls | None = None,
+    ) -> None:
+        """Find and load.
+
+        Args:
+            disable: names of plugins that are not loaded.
+            extra: modules or objects with hook implementations, besides the installed ones.
+            discover: whether installed plugins are looked for.
+            calls: runs the plugins' functions.
+
+        Raises:
+            PluginError: two plugins offer the same thing, or a name to disable is not known.
+        """
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._calls = calls or Calls()
+        self._origins: dict[str, str] = {}
+        self._found: dict[str, PluginInfo] = {}
+        self._offers: dict[type, dict[str, Any]] = {kind: {} for kind in _REGISTRATION.values()}
+        disabled = set(disable)
+        points = sorted(entry_points(group=PROJECT), key=lambda p: p.name) if discover else []
+        known = [point.name for point in points]
+        for name in sorted(disabled - set(known)):
+            raise PluginError(
+                f"cannot disable plugin {name!r}: it is not installed{nearest(name, known)}",
+                plugin=name,
+            )
+        for point in points:
+            self._add(point, disabled)
+        for number, plugin in enumerate(extra):
+            self._register(plugin, _name_of(plugin, number), "(given in Python)", "")
+        self._collect()
+
+    def _add(self, point: EntryPoint, disabled: set[str]) -> None:
+        distribution = point.dist.name if point.dist else "(unknown)"
+        version = point.dist.version if point.dist else ""
+        if point.name in self._found:
+            other = self._found[point.name].distribution
+            raise PluginError(
+                f"two plugins are named {point.name!r}: one from {other}, one from {distribution};"
+                " uninstall one of them",
+                plugin=point.name,
+                distribution=distribution,
+            )
+        if point.name in disabled:
+            self._found[point.name] = PluginInfo(point.name, distribution, version, "disabled")
+            return
+        try:
+            module = point.load()
+            self._register(module, point.name, distribution, version)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong, the rest must start
+            reason = f"{type(error).__name__}: {error}"
+            _log.warning("plugin %r of %s does not load: %s", point.name, distribution, reason)
+            self._unregister(point.name)
+            self._found[point.name] = PluginInfo(
+                point.name, distribution, version, "broken", problem=reason
+            )
+
+    def _register(self, plugin: object, name: str, distribution: str, version: str) -> None:
+        self._manager.register(plugin, name=name)
+        self._check_pending(name)
+        self._origins[name] = distribution
+        self._found[name] = PluginInfo(name, distribution, version, "loaded")
+
+    def _check_pending(self, name: str) -> None:
+        """Refuse a hook that does not exist: it would never be called."""
+        plugin = self._manager.get_plugin(name)
+        known = [*_REGISTRATION, *ANNOUNCEMENTS]
+        for attribute in dir(plugin):
+            marked = self._manager.parse_hookimpl_opts(plugin, attribute)
+            if marked is not None and attribute not in known:
+                hint = nearest(attribute, known)
+                raise PluginError(f"unknown hook {attribute!r}{hint}", plugin=name)
+
+    def _unregister(self, name: str) -> None:
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+
+    def _collect(self) -> None:
+        owners: dict[tuple[type, str], str] = {}
+        for hook, kind in _REGISTRATION.items():
+            for impl in getattr(self._manager.hook, hook).get_hookimpls():
+                name = impl.plugin_name
+                try:
+                    offered = [_checked(item, kind, hook) for item in impl.function() or ()]
+                except Exception as error:  # noqa: BLE001 - see _add
+                    reason = f"{hook} fails: {type(error).__name__}: {error}"
+                    _log.warning("plugin %r is left out: %s", name, reason)
+                    self._found[name] = replace(self._found[name], status="broken", problem=reason)
+                    continue
+                for item in offered:
+                    other = owners.setdefault((kind, item.name), name)
+                    if other != name:
+                        raise PluginError(
+                            f"two plugins offer the {kind_word(kind)} {item.name!r}:"
+                            f" {other!r} from {self._origins[other]} and {name!r} from"
+                            f" {self._origins[name]}; disable one of them",
+                            plugin=name,
+                            distribution=self._origins[name],
+                        )
+                    self._offers[kind][item.name] = item
+                    info = self._found[name]
+                    self._found[name] = replace(
+                        info, offers=(*info.offers, f"{kind_word(kind)}:{item.name}")
+                    )
+
+    # -- what there is ------------------------------------------------------------------------
+
+    def found(self) -> Sequence[PluginInfo]:
+        """List all plugins that were found, sorted by name."""
+        return sorted(self._found.values(), key=lambda info: info.name)
+
+    def all(self, kind: type[Kind]) -> dict[str, Kind]:
+        """Give all capabilities of a kind, by name."""
+        return dict(sorted(self._offers[kind].items()))
+
+    def get(self, kind: type[Kind], name: str) -> Kind:
+        """Give the capability of a name.
+
+        Raises:
+            PluginError: there is none; the message says why, if a broken or disabled plugin may be
+                the reason.
+        """
+        offers: dict[str, Kind] = self._offers[kind]
+        if name in offers:
+            return offers[name]
+        message = f"there is no {kind_word(kind)} {name!r}{nearest(name, offers)}"
+        info = self._found.get(name)
+        if info is not None and info.status == "broken":
+            message += f"; plugin {name!r} of {info.distribution} is broken: {info.problem}"
+        elif info is not None and info.status == "disabled":
+            message += f"; plugin {name!r} of {info.distribution} is disabled"
+        elif offers:
+            message += f"; installed: {', '.join(sorted(offers))}"
+        raise PluginError(message, plugin=name, distribution=info.distribution if info else "")
+
+    # -- announcements ------------------------------------------------------------------------
+
+    def listens(self, hook: str) -> bool:
+        """Say whether any plugin wants to hear an announcement."""
+        return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
+    async def announce(self, hook: str, **facts: Any) -> list[HookFailure]:
+        """Tell every plugin, in the order of registration; one that fails stops nobody."""
+        failures: list[HookFailure] = []
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            arguments = [facts[name] for name in impl.argnames]
+            try:
+                await self._calls.run(impl.function, *arguments)
+            except Exception as error:  # noqa: BLE001 - see above
+                _log.warning("plugin %r failed in %s: %s", impl.plugin_name, hook, error)
+                failures.append(HookFailure(impl.plugin_name, hook, error))
+        return failures
+
+
+def kind_word(kind: type[Any]) -> str:
+    """Name a kind of capability as people do, such as `notifier`."""
+    return kind.__name__.removesuffix("Plugin").lower()
+
+
+def _checked(item: Any, kind: type[Kind], hook: str) -> Kind:
+    if not isinstance(item, kind):
+        raise TypeError(f"{hook} must yield {kind.__name__}, found {type(item).__name__}")
+    return item
+
+
+def _name_of(plugin: object, number: int) -> str:
+    name = getattr(plugin, "__name__", None) or type(plugin).__name__
+    return f"{name}#{number}"

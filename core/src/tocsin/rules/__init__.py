@@ -1,0 +1,1 @@
+"""Declarative detection: rulesets, their compilation, and the engine that runs them."""

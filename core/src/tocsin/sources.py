@@ -1,0 +1,69 @@
+"""Runs the configured sources: what they bring is submitted, and one that fails is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tocsin.capabilities import Source, SourceContext
+from tocsin.clock import Clock
+from tocsin.models import IncidentEvent
+
+_log = logging.getLogger(__name__)
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 60.0
+_REPORTS = 5
+
+Submit = Callable[[Sequence[IncidentEvent], dict[str, str]], Awaitable[int]]
+
+
+@dataclass(slots=True)
+class SourceStatus:
+    """How a source is doing."""
+
+    events: int = 0
+    skipped: int = 0
+    """Input that could not be made into events."""
+    restarts: int = 0
+    reports: list[str] = field(default_factory=list)
+    """What it last had to say."""
+
+    def report(self, message: str) -> None:
+        """Keep what the source says, the newest last."""
+        self.reports = [*self.reports[-(_REPORTS - 1) :], message]
+
+
+async def run_source(
+    name: str,
+    make: Callable[[SourceContext], Source],
+    *,
+    clock: Clock,
+    directory: Path,
+    cursor: Callable[[str], Awaitable[str | None]],
+    submit: Submit,
+    status: SourceStatus,
+) -> None:
+    """Run one source for ever; after a failure it goes on from its stored cursor."""
+    wait = _FIRST_WAIT
+    context = SourceContext(clock=clock, directory=directory, report=status.report)
+    while True:
+        try:
+            async for batch in make(context).batches(await cursor(name)):
+                cursor_of = {name: batch.cursor} if batch.cursor is not None else {}
+                if batch.events or cursor_of:
+                    status.events += await submit(batch.events, cursor_of)
+                status.skipped += batch.skipped
+                wait = _FIRST_WAIT
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; others go on
+            status.restarts += 1
+            status.report(f"{type(error).__name__}: {error}")
+            _log.warning("source %r failed and is started again in %g s: %s", name, wait, error)
+        else:
+            status.report("ended; started again")
+        await clock.sleep(wait)
+        wait = min(wait * 2, _LONGEST_WAIT)

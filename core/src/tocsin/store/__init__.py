@@ -1,0 +1,1 @@
+"""Everything that is kept: one SQL database, SQLite or PostgreSQL."""

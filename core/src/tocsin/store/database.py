@@ -1,0 +1,217 @@
+"""The connection to the database: opened, brought to the newest schema, and written in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tocsin.calls import Calls
+from tocsin.errors import StoreError
+
+HEAD = "0001"
+"""The newest revision of the schema; a test compares it with alembic's own answer."""
+_BUSY_SECONDS = 15
+_MIGRATION_LOCK = 0x746F6373696E  # the word `tocsin`: PostgreSQL's advisory locks are numbers
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+}
+
+
+def database_url(text: str, *, directory: Path | None = None) -> URL:
+    """Turn what the settings say into the URL of an async driver.
+
+    Args:
+        text: a file for SQLite, or a URL.
+        directory: where a relative file starts.
+
+    Raises:
+        StoreError: it is neither, or names a database that is not supported.
+    """
+    if "://" not in text:
+        return URL.create(_DRIVERS["sqlite"], database=str((directory or Path()) / text))
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise StoreError(
+            "the database is neither a file nor a URL such as postgresql://host/name"
+        ) from error
+    family = url.drivername.split("+")[0]
+    if family not in _DRIVERS:
+        raise StoreError(
+            f"database {family!r} is not supported; use a file (SQLite) or postgresql://"
+        )
+    url = url.set(drivername=_DRIVERS[family])
+    if family == "sqlite" and url.database and directory is not None:
+        url = url.set(database=str(directory / url.database))
+    if family == "sqlite" and url.database in (None, "", ":memory:"):
+        raise StoreError("a database in memory would lose what was accepted; name a file")
+    return url
+
+
+class Database:
+    """An open database. Reads run side by side; writes of one manager take turns."""
+
+    def __init__(self, engine: AsyncEngine, writer: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._lock = asyncio.Lock()
+        self.postgresql = engine.dialect.name == "postgresql"
+        self.file = engine.url.database or ""
+        """The file of an SQLite database, the name of a PostgreSQL one."""
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection that sees one state of the database.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        with translated():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in a transaction: all of it is committed, or nothing.
+
+        Raises:
+            StoreError: the database does not answer, is full, or may not be written.
+        """
+        async with self._lock:
+            with translated():
+                async with self._writer.begin() as connection:
+                    yield connection
+
+    async def hold(self) -> AsyncConnection:
+        """Give a connection that the caller keeps and closes."""
+        with translated():
+            return await self._engine.connect()
+
+    async def close(self) -> None:
+        """Close all connections; afterwards no thread of theirs is left."""
+        await self._writer.dispose()
+        await self._engine.dispose()
+
+
+@contextlib.contextmanager
+def translated() -> Any:
+    """Turn the errors of a driver into ours, without the statement and its values."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreError(f"the database fails: {_reason(error)}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"the database fails: {error}") from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"the database fails: {type(error).__name__}: {error}") from error
+
+
+def _reason(error: DBAPIError) -> str:
+    text = str(error.orig).strip().splitlines()
+    return text[0] if text else type(error.orig).__name__
+
+
+async def open_database(url: URL, calls: Calls | None = None) -> Database:
+    """Open a database and bring its schema up to date; several processes may do so at once.
+
+    Args:
+        url: of an async driver.
+        calls: runs the import of the migration library, which takes a while, in a thread.
+
+    Raises:
+        StoreError: it cannot be opened, or was made by a newer version.
+    """
+    if url.drivername.startswith("sqlite"):
+        _check_file(Path(url.database or ""))
+        engine = _sqlite(url, "BEGIN", pool_size=4)
+        writer = _sqlite(url, "BEGIN IMMEDIATE", pool_size=1)
+    else:
+        engine = create_async_engine(url, pool_size=4, max_overflow=2, pool_pre_ping=True)
+        writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    database = Database(engine, writer)
+    try:
+        await _migrate(database, calls)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _check_file(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"the directory {str(path.parent)!r} of the database does not exist; create it first"
+        )
+    if path.is_dir():
+        raise StoreError(f"the database {str(path)!r} is a directory; name a file")
+
+
+def _sqlite(url: URL, begin: str, *, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None},
+    )
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        # WAL lets others read while one writes; FULL makes each commit survive a power cut.
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def start(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+async def _migrate(database: Database, calls: Calls | None) -> None:
+    async with database.read() as connection:
+        current = await _revision(connection)
+    if current == HEAD:
+        return
+    if calls is not None:
+        await calls.run(importlib.import_module, "alembic.command")
+    async with database.write() as connection:
+        if database.postgresql:
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        if (current := await _revision(connection)) is not None and current > HEAD:
+            raise StoreError(
+                f"the database has schema {current}, newer than this version's {HEAD}; upgrade Tocsin"
+            )
+        await connection.run_sync(_upgrade)
+
+
+async def _revision(connection: AsyncConnection) -> str | None:
+    exists = await connection.run_sync(lambda sync: sa.inspect(sync).has_table("alembic_version"))
+    if not exists:
+        return None
+    revision = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return str(revision) if revision is not None else None
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    # Imported here: alembic is large, and needed only where the schema is not up to date.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "tocsin.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

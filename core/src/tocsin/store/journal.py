@@ -1,0 +1,365 @@
+"""The journal: accepted events, durable before the producer hears so."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tocsin.clock import to_micros
+from tocsin.errors import EventError
+from tocsin.models import IncidentEvent
+from tocsin.models.events import storable
+from tocsin.store.database import Database
+from tocsin.store.tables import cursors, journal, streams
+
+_EVENTS: TypeAdapter[list[IncidentEvent]] = TypeAdapter(list[IncidentEvent])
+_HORIZON_BLOCKS = 500
+NEVER = -(2**62)
+"""The time of a journal without events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How long a repeated event_id is known; whichever of the two is less."""
+
+    within: int = 600_000_000
+    ids: int = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Events that were committed together; with no events: time moved on to `max_time`."""
+
+    position: int
+    accepted_at: int
+    max_time: int
+    """The newest event time of the journal up to here."""
+    events: tuple[IncidentEvent, ...]
+
+
+@dataclass(slots=True)
+class Appended:
+    """What became of a batch."""
+
+    block: Block | None
+    """None where nothing was new."""
+    duplicates: int
+    missed: list[Block] = field(default_factory=list)
+    """What others appended before it, and this journal had not seen."""
+
+
+def encode(events: Sequence[IncidentEvent]) -> tuple[list[IncidentEvent], bytes]:
+    """Turn events into a block's body; those that JSON cannot hold as they are come back changed."""
+    kept = list(events)
+    try:
+        return kept, orjson.dumps([event.__dict__ for event in kept])
+    except TypeError:
+        kept = [_storable(event) for event in kept]
+        return kept, orjson.dumps([event.__dict__ for event in kept])
+
+
+def _storable(event: IncidentEvent) -> IncidentEvent:
+    try:
+        orjson.dumps(event.__dict__)
+    except TypeError:
+        return storable(event)
+    return event
+
+
+def decode(body: bytes) -> tuple[IncidentEvent, ...]:
+    """Turn a block's body back into its events."""
+    return tuple(_EVENTS.validate_json(body))
+
+
+def _check_size(event: IncidentEvent, most: int) -> None:
+    _, body = encode([event])
+    if len(body) > most:
+        raise EventError(
+            f"event {event.event_id!r} has {len(body)} bytes, at most {most} are accepted"
+            " (incident_response.detection.max_event_bytes)",
+            event_id=event.event_id,
+        )
+
+
+class Journal:
+    """One stream of a database."""
+
+    def __init__(
+        self,
+        database: Database,
+        stream: str,
+        *,
+        horizon: Horizon,
+        max_ahead: int,
+        max_event_bytes: int,
+    ) -> None:
+        """Name a stream; `open` before use.
+
+        Args:
+            database: where the stream is.
+            stream: its name.
+            horizon: how long a repeated event_id is known.
+            max_ahead: microseconds; an event further in the future is not believed.
+            max_event_bytes: a larger event is refused.
+        """
+        self._database = database
+        self._stream = stream
+        self._horizon = horizon
+        self._max_ahead = max_ahead
+        self._max_event_bytes = max_event_bytes
+        self._known: OrderedDict[str, int] = OrderedDict()
+        self.position = 0
+        """The last block of this journal that is known here."""
+
+    async def open(self) -> None:
+        """Find the end of the stream and the ids that are still within the horizon."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                sa.text(
+                    "INSERT INTO streams (stream, position, max_time) VALUES (:stream, 0, :never)"
+                    " ON CONFLICT (stream) DO NOTHING"
+                ),
+                {"stream": self._stream, "never": NEVER},
+            )
+            self.position = await self._end(connection)
+        await self._remember_recent()
+
+    async def _end(self, connection: AsyncConnection) -> int:
+        query = sa.select(streams.c.position).where(streams.c.stream == self._stream)
+        return int(await connection.scalar(query) or 0)
+
+    async def _remember_recent(self) -> None:
+        """Read back from the end until the horizon is full."""
+        recent: list[Block] = []
+        ids, before = 0, self.position + 1
+        oldest: int | None = None
+        while ids < self._horizon.ids:
+            async with self._database.read() as connection:
+                rows = await connection.execute(
+                    sa.select(journal)
+                    .where(journal.c.stream == self._stream, journal.c.position < before)
+                    .order_by(journal.c.position.desc())
+                    .limit(_HORIZON_BLOCKS)
+                )
+                found = [_block(row) for row in rows]
+            for block in found:
+                oldest = oldest if oldest is not None else block.accepted_at - self._horizon.within
+                ids += len(block.events)
+                recent.append(block)
+            if len(found) < _HORIZON_BLOCKS or found[-1].accepted_at < (oldest or 0):
+                break
+            before = found[-1].position
+        for block in reversed(recent):
+            self._remember(block)
+
+    def _remember(self, block: Block) -> None:
+        known = self._known
+        for event in block.events:
+            known[event.event_id] = block.accepted_at
+        self._trim(block.accepted_at)
+
+    def _trim(self, now: int) -> None:
+        known, oldest = self._known, now - self._horizon.within
+        while known:
+            first = next(iter(known))
+            if len(known) <= self._horizon.ids and known[first] >= oldest:
+                break
+            del known[first]
+
+    def is_ahead(self, event: IncidentEvent, accepted_at: int) -> bool:
+        """Say whether an event's time lies too far in the future to be believed."""
+        return to_micros(event.timestamp) > accepted_at + self._max_ahead
+
+    async def append(
+        self,
+        events: Sequence[IncidentEvent],
+        *,
+        accepted_at: int,
+        cursor_of: dict[str, str] | None = None,
+        advance_to: int | None = None,
+    ) -> Appended:
+        """Make events durable; those whose id is known are left out.
+
+        Args:
+            events: in the order in which they came.
+            accepted_at: the instant, in microseconds.
+            cursor_of: where sources go on, stored in the same transaction.
+            advance_to: an instant that time has reached without an event.
+
+        Raises:
+            EventError: an event is too large; nothing was stored.
+            StoreError: nothing was stored.
+        """
+        self._trim(accepted_at)
+        fresh = self._fresh(events)
+        if not fresh and not cursor_of and advance_to is None:
+            return Appended(None, len(events))
+        kept, body = encode(fresh)
+        if len(body) > self._max_event_bytes:
+            for event in kept:
+                _check_size(event, self._max_event_bytes)
+        missed: list[Block] = []
+        async with self._database.write() as connection:
+            if not fresh and advance_to is None:
+                await self._store_cursors(connection, cursor_of or {})
+                return Appended(None, len(events))
+            newest = self._newest(kept, accepted_at, advance_to)
+            position, max_time = await self._claim(connection, newest)
+            if position != self.position + 1:
+                missed = await self._between(connection, self.position, position)
+                for block in missed:
+                    self._remember(block)
+                fresh = self._fresh(kept)
+                if len(fresh) < len(kept):
+                    kept, body = encode(fresh)
+            await connection.execute(
+                sa.insert(journal).values(
+                    stream=self._stream,
+                    position=position,
+                    accepted_at=accepted_at,
+                    count=len(kept),
+                    max_time=max_time,
+                    body=body,
+                )
+            )
+            await self._store_cursors(connection, cursor_of or {})
+        block = Block(position, accepted_at, max_time, tuple(kept))
+        self.position = position
+        self._remember(block)
+        return Appended(block, len(events) - len(kept), missed)
+
+    def _fresh(self, events: Sequence[IncidentEvent]) -> list[IncidentEvent]:
+        known = self._known
+        unique: dict[str, IncidentEvent] = {}
+        for event in events:
+            if event.event_id not in known:
+                unique.setdefault(event.event_id, event)
+        return list(unique.values())
+
+    def _newest(
+        self, events: Sequence[IncidentEvent], accepted_at: int, advance_to: int | None
+    ) -> int:
+        newest = to_micros(max(event.timestamp for event in events)) if events else NEVER
+        limit = accepted_at + self._max_ahead
+        if newest > limit:
+            times = (to_micros(event.timestamp) for event in events)
+            newest = max((at for at in times if at <= limit), default=NEVER)
+        return newest if advance_to is None else max(newest, advance_to)
+
+    async def _claim(self, connection: AsyncConnection, newest: int) -> tuple[int, int]:
+        """Take the next position; whoever has it holds the stream until the commit."""
+        later = sa.case((streams.c.max_time < newest, newest), else_=streams.c.max_time)
+        row = (
+            await connection.execute(
+                sa.update(streams)
+                .where(streams.c.stream == self._stream)
+                .values(position=streams.c.position + 1, max_time=later)
+                .returning(streams.c.position, streams.c.max_time)
+            )
+        ).one()
+        return int(row.position), int(row.max_time)
+
+    async def _between(self, connection: AsyncConnection, after: int, before: int) -> list[Block]:
+        rows = await connection.execute(
+            sa.select(journal)
+            .where(
+                journal.c.stream == self._stream,
+                journal.c.position > after,
+                journal.c.position < before,
+            )
+            .order_by(journal.c.position)
+        )
+        return [_block(row) for row in rows]
+
+    async def _store_cursors(self, connection: AsyncConnection, cursor_of: dict[str, str]) -> None:
+        for source, cursor in cursor_of.items():
+            await connection.execute(
+                sa.text(
+                    "INSERT INTO cursors (stream, source, cursor) VALUES (:stream, :source, :cursor)"
+                    " ON CONFLICT (stream, source) DO UPDATE SET cursor = excluded.cursor"
+                ),
+                {"stream": self._stream, "source": source, "cursor": cursor},
+            )
+
+    async def poll(self) -> list[Block]:
+        """Read what other processes appended since this journal last looked."""
+        if await self._ends_at() == self.position:
+            return []
+        found = await self.read(self.position)
+        for block in found:
+            self._remember(block)
+            self.position = block.position
+        return found
+
+    async def _ends_at(self) -> int:
+        async with self._database.read() as connection:
+            return await self._end(connection)
+
+    async def cursor(self, source: str) -> str | None:
+        """Give where a source goes on."""
+        query = sa.select(cursors.c.cursor).where(
+            cursors.c.stream == self._stream, cursors.c.source == source
+        )
+        async with self._database.read() as connection:
+            found = await connection.scalar(query)
+        return str(found) if found is not None else None
+
+    async def read(self, after: int, *, limit: int = 100) -> list[Block]:
+        """Read blocks behind a position, in order."""
+        query = (
+            sa.select(journal)
+            .where(journal.c.stream == self._stream, journal.c.position > after)
+            .order_by(journal.c.position)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return [_block(row) for row in await connection.execute(query)]
+
+    async def start_of(self, instant: int) -> tuple[int, int]:
+        """Find where to read so as to see everything that came at or after an instant.
+
+        Returns:
+            The position behind which to read, and the newest event time before it.
+        """
+        mine = journal.c.stream == self._stream
+        async with self._database.read() as connection:
+            first = await connection.scalar(
+                sa.select(sa.func.min(journal.c.position)).where(
+                    mine, journal.c.max_time >= instant
+                )
+            )
+            if first is None:
+                return await self._end(connection), NEVER
+            before = await connection.scalar(
+                sa.select(sa.func.max(journal.c.max_time)).where(mine, journal.c.position < first)
+            )
+        return int(first) - 1, int(before) if before is not None else NEVER
+
+    async def let_go(self, *, before: int, accepted_before: int, evaluated: int) -> int:
+        """Delete blocks that nothing needs any more.
+
+        Args:
+            before: blocks whose newest event time is older than this,
+            accepted_before: and that were accepted before this instant,
+            evaluated: and that lie at or before this position.
+        """
+        async with self._database.write() as connection:
+            result = await connection.execute(
+                sa.delete(journal).where(
+                    journal.c.stream == self._stream,
+                    journal.c.max_time < before,
+                    journal.c.accepted_at < accepted_before,
+                    journal.c.position <= evaluated,
+                )
+            )
+        return int(result.rowcount)
+
+
+def _block(row: sa.Row[tuple[object, ...]]) -> Block:
+    return Block(row.position, row.accepted_at, row.max_time, decode(row.body))

@@ -1,0 +1,1 @@
+"""Tests of the rules; a package, so that they can share `rules.streams`."""

@@ -1,0 +1,169 @@
+"""Late events where none are held back: they count in the windows that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rules.streams import Player, as_bytes, event, load, micros
+
+from tocsin.clock import to_micros
+from tocsin.models import Detection, IncidentEvent, Signal
+from tocsin.rules.engine import Engine
+
+THREE = {"window": {"count": {"gte": 3}, "within": "10s"}, "group_by": ["source"]}
+
+
+def clock(at: float) -> IncidentEvent:
+    """Make an event of another source, which only moves the time."""
+    return event(f"clock {at}", at, source="clock", event_type="tick")
+
+
+def found(signals: Sequence[Signal]) -> list[tuple[float, tuple[str, ...]]]:
+    return [
+        ((to_micros(signal.detected_at) - micros(0)) / 1e6, signal.event_ids)
+        for signal in signals
+        if isinstance(signal, Detection)
+    ]
+
+
+def play(spec: dict[str, object], *events: IncidentEvent) -> list[tuple[float, tuple[str, ...]]]:
+    player = Player(Engine(load(spec)))
+    return found([*player.play(events), *player.engine.finish()])
+
+
+def test_one_completes_a_window_that_ends_before_now() -> None:
+    events = [event("a", 0), event("b", 4), clock(15), event("late", 2)]
+    assert play(THREE, *events) == [(2, ("a", "late", "b"))]
+
+
+def test_one_completes_the_window_that_ends_now() -> None:
+    events = [event("a", 8), event("b", 12), event("late", 5)]
+    assert play(THREE, *events) == [(5, ("late", "a", "b"))]
+
+
+@given(
+    st.lists(st.sampled_from((0, 2, 2, 4, 6, 14)), max_size=25),
+    st.integers(1, 4),
+    st.sampled_from((2, 6, 10)),
+    st.sampled_from((None, 4, 20)),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_lag_that_stays_the_same_does_not_matter(
+    gaps: list[int], fewest: int, within: int, once_within: int | None
+) -> None:
+    """Events come at even microseconds and leave at odd ones, never both at the same instant."""
+    spec: dict[str, object] = {"window": {"count": {"gte": fewest}, "within": f"{within}us"}}
+    if once_within is not None:
+        spec["once_within"] = f"{once_within}us"
+    events, lagging = [], []
+    for number, at in enumerate(accumulate(gaps)):
+        events.append(event(number, at / 1e6))
+        lagging += [clock(100 + at / 1e6), events[-1]]
+    assert play(spec, *lagging) == play(spec, *events)
+
+
+def test_one_does_not_join_a_window_that_it_is_too_old_for() -> None:
+    events = [event("a", 11), event("b", 12), event("late", 1)]
+    assert play(THREE, *events) == []
+
+
+@pytest.mark.parametrize(("at", "fires"), [(2, True), (1.999999, False)])
+def test_the_edges_of_windows_are_the_same_as_in_order(at: float, fires: bool) -> None:
+    events = [event("a", 11), event("b", 12), event("late", at)]
+    assert bool(play(THREE, *events)) is fires
+
+
+def test_a_source_whose_clock_lags_still_fires() -> None:
+    """Ten minutes behind all others: its events are late, each and every one."""
+    minutes = 600
+    events = []
+    for second in range(6):
+        events += [clock(minutes + second), event(f"lag {second}", second)]
+    assert play(THREE, *events) == [(2, ("lag 0", "lag 1", "lag 2"))]
+
+
+def test_a_source_that_lags_fires_again_once_its_condition_was_false() -> None:
+    events = []
+    for second in (0, 1, 2, 60, 61, 62):
+        events += [clock(600 + second), event(f"lag {second}", second)]
+    assert play(THREE, *events) == [
+        (2, ("lag 0", "lag 1", "lag 2")),
+        (62, ("lag 60", "lag 61", "lag 62")),
+    ]
+
+
+@pytest.mark.parametrize("at", [0.5, 2, 5])
+def test_one_does_not_fire_what_has_fired(at: float) -> None:
+    told = [event("a", 0), event("b", 1), event("c", 2)]
+    assert len(play(THREE, *told, event("late", at))) == 1
+    assert len(play(THREE, *told, clock(15), event("late", at))) == 1
+
+
+def test_several_fire_once_for_one_window() -> None:
+    late = [event(f"late {n}", 1 + n / 10) for n in range(5)]
+    assert len(play(THREE, event("a", 0), event("b", 4), clock(15), *late)) == 1
+
+
+def test_one_is_not_new_evidence_for_what_is_over() -> None:
+    """The condition was true until 12 s; a second burst is a second detection."""
+    first = [event("a", 0), event("b", 1), event("c", 2), clock(30), event("late", 3)]
+    second = [event("d", 31), event("e", 32), event("f", 33)]
+    assert [at for at, _ in play(THREE, *first, *second)] == [2, 33]
+
+
+def test_one_fires_a_rule_without_window_at_its_own_time() -> None:
+    assert play({}, clock(20), event("late", 3)) == [(3, ("late",))]
+
+
+def test_one_counts_from_its_own_time_for_how_often_a_rule_may_fire() -> None:
+    events = [event("a", 10), event("late", 5), event("b", 15), event("c", 20)]
+    assert [ids for _, ids in play({"once_within": "10s"}, *events)] == [("a",), ("c",)]
+
+
+def test_one_before_an_interruption_does_not_join_the_run_after_it() -> None:
+    spec = {
+        "window": {"count": {"gte": 2}, "within": "60s"},
+        "require_consecutive": {"among": {"event_type": "fine"}},
+    }
+    events = [event("a", 5), event("fine", 10, event_type="fine")]
+    events += [event("b", 11), event("late", 9)]
+    assert play(spec, *events) == []
+    assert play(spec, *events, event("c", 12)) == [(12, ("b", "c"))]
+
+
+def test_a_late_interruption_ends_the_run_before_it() -> None:
+    spec = {"window": {"count": {"gte": 3}, "within": "60s"}, "require_consecutive": True}
+    late = event("fine", 1.5, event_type="fine")
+    assert play(spec, event("a", 1), event("b", 2), late, event("c", 3)) == []
+    assert play(spec, event("a", 1), event("b", 2), late, event("c", 3), event("d", 4)) == [
+        (4, ("b", "c", "d"))
+    ]
+
+
+@pytest.mark.parametrize("at", [10, 9.999999])
+def test_after_an_interruption_a_run_may_start_at_the_same_instant(at: float) -> None:
+    """Sources often tell whole seconds: an event that came after another one is after it."""
+    spec = {"window": {"count": {"gte": 2}, "within": "60s"}, "require_consecutive": True}
+    events = [event("a", 8), event("fine", at, event_type="fine")]
+    assert play(spec, *events, event("b", 10), event("c", 11)) == [(11, ("b", "c"))]
+
+
+def test_batches_do_not_matter() -> None:
+    events = []
+    for second in (0, 1, 2, 60, 61, 5, 62):
+        events += [clock(600 + second), event(f"lag {second}", second)]
+    whole = Player(Engine(load(THREE))).play(events)
+    assert len(whole) == 2
+    player = Player(Engine(load(THREE)))
+    assert as_bytes([s for one in events for s in player.play([one])]) == as_bytes(whole)
+
+
+def test_one_that_makes_a_window_true_again_fires_for_it() -> None:
+    """True from 1 s to 11 s, false until 11.5 s; the late event is what makes that true, too."""
+    spec = {"window": {"count": {"gte": 2}, "within": "10s"}}
+    events = [event("a", 0), event("b", 1), event("c", 11.5), event("late", 9)]
+    assert play(spec, *events) == [(1, ("a", "b")), (9, ("late", "c"))]
