@@ -21,7 +21,7 @@ class Firing:
     on: bool = False
     """Whether the condition is true now."""
     since: int | None = None
-    """When it last turned true."""
+    """When it turned true; where the rule has `resolve_after`, the first time since it was cleared."""
     fired_at: int | None = None
     detection_id: str | None = None
     """The latest detection; None once the condition was cleared."""
@@ -35,7 +35,8 @@ class Firing:
     """Whether the store may know of it."""
 
     def clear(self) -> None:
-        """Note that the condition is over for good."""
+        """Note that the condition is over: the next matching event may fire anew."""
+        self.on = False
         self.detection_id = None
         self.severity = None
 

@@ -195,7 +195,7 @@ class RuleState:
             self._touch(group)
         if not true:
             return
-        if not was:
+        if not was and (firing.detection_id is None or rule.resolve_after is None):
             firing.since = at
         again = rule.once_within is not None and (
             firing.fired_at is None or at - firing.fired_at >= rule.once_within

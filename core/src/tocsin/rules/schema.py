@@ -50,7 +50,7 @@ class Limit(_Part):
 
     def bounds(self) -> tuple[tuple[str, float], ...]:
         """Give the bounds as pairs of operator and number."""
-        return tuple((name, value) for name, value in self if value is not None)
+        return tuple((n, value) for n, value in self if n in _COMPARE and value is not None)
 
     def holds(self, value: float) -> bool:
         """Say whether a value is within all bounds."""
