@@ -9,7 +9,7 @@ from typing import Any
 
 from tocsin.calls import Calls
 from tocsin.capabilities import Source, SourceContext
-from tocsin.clock import Clock, to_micros
+from tocsin.clock import Clock
 from tocsin.correlation import Change, Correlation
 from tocsin.evaluation import Evaluation, opened_before
 from tocsin.intake import Intake
@@ -21,7 +21,7 @@ from tocsin.rules.groups import Bounds
 from tocsin.rules.matcher import InlineMatcher, Matcher
 from tocsin.rules.worker import WorkerMatcher
 from tocsin.selection import Selection, load_plugins, select_rules, select_rulesets
-from tocsin.settings import DetectionSettings, Loaded
+from tocsin.settings import DetectionSettings, Loaded, Settings
 from tocsin.sources import SourceStatus
 from tocsin.statistics import IncidentStatistics
 from tocsin.store.database import Database, database_url, open_database
@@ -141,8 +141,7 @@ async def assemble(
         )
         matcher = _matcher(engine, detection)
         stack.push_async_callback(matcher.close)
-        journal = _journal(database, settings.stream, detection)
-        await journal.open()
+        journal = await open_journal(database, settings)
         results = Results(database, settings.stream)
         correlation = Correlation(correlators)
         await _restore(correlation, database, settings.stream)
@@ -198,15 +197,18 @@ def _matcher(engine: Engine, detection: DetectionSettings) -> Matcher:
     return WorkerMatcher(engine.program, deadline=detection.worker_deadline)
 
 
-def _journal(database: Database, stream: str, detection: DetectionSettings) -> Journal:
-    horizon = Horizon(detection.deduplication.within, detection.deduplication.ids)
-    return Journal(
+async def open_journal(database: Database, settings: Settings) -> Journal:
+    """Open the journal that the settings name."""
+    detection = settings.incident_response.detection
+    journal = Journal(
         database,
-        stream,
-        horizon=horizon,
+        settings.stream,
+        horizon=Horizon(detection.deduplication.ids, detection.deduplication.within),
         max_ahead=detection.max_ahead,
         max_event_bytes=detection.max_event_bytes,
     )
+    await journal.open()
+    return journal
 
 
 async def _restore(correlation: Correlation, database: Database, stream: str) -> None:

@@ -11,6 +11,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 SECOND = 1_000_000
 """Microseconds in a second: instants and spans inside the engine are whole microseconds."""
+_FIRST_EXACT, _LAST_EXACT = 0.0, 2.0**32
 
 
 class Clock(Protocol):
@@ -39,6 +40,10 @@ class SystemClock:
 
 def to_micros(instant: datetime) -> int:
     """Turn a timezone-aware instant into whole microseconds since 1970."""
+    seconds = instant.timestamp()
+    # A float holds the microseconds of these years exactly, and is several times faster.
+    if _FIRST_EXACT < seconds < _LAST_EXACT:
+        return round(seconds * SECOND)
     return (instant - EPOCH) // MICROSECOND
 
 

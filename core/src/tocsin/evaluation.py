@@ -11,7 +11,8 @@ from typing import Any
 from tocsin.clock import Clock, from_micros, to_micros
 from tocsin.correlation import Change, Correlation, OpenIncident
 from tocsin.errors import MatcherError, StoreError
-from tocsin.models import Detection, IncidentEvent, Quarantined, Signal
+from tocsin.models import Detection, Event, IncidentEvent, Quarantined, Signal
+from tocsin.models.wire import as_model
 from tocsin.rules.engine import Engine, Hits, resolve
 from tocsin.rules.matcher import Matcher
 from tocsin.store.journal import NEVER, Block, Journal
@@ -185,11 +186,11 @@ class Evaluation:
 
     async def _evaluate(self, block: Block, *, mute: bool = False) -> list[list[Signal]]:
         """Put a block through the engine, in slices so that the loop stays free."""
-        believed: list[IncidentEvent] = []
+        believed: list[Event] = []
         said: list[list[Signal]] = []
         for event in block.events:
             if self._journal.is_ahead(event, block.accepted_at):
-                self._recent[event.event_id] = event
+                self._recent[event.event_id] = as_model(event)
                 said.append([_from_the_future(event)])
             else:
                 believed.append(event)
@@ -218,12 +219,12 @@ class Evaluation:
                 self.problem = ""
                 return
 
-    def _remember(self, events: Sequence[IncidentEvent], hits: Sequence[Hits | None]) -> None:
+    def _remember(self, events: Sequence[Event], hits: Sequence[Hits | None]) -> None:
         """Keep matching events at hand, the newest ones."""
         recent = self._recent
         for event, found in zip(events, hits, strict=True):
             if found:
-                recent[event.event_id] = event
+                recent[event.event_id] = as_model(event)
         while len(recent) > self._most_recent:
             recent.popitem(last=False)
 
@@ -316,7 +317,7 @@ def opened_before(
     ]
 
 
-def _from_the_future(event: IncidentEvent) -> Quarantined:
+def _from_the_future(event: Event) -> Quarantined:
     return Quarantined(
         event_id=event.event_id,
         at=from_micros(to_micros(event.timestamp)),

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from tocsin.clock import MICROSECOND
 from tocsin.durations import format_duration
 from tocsin.errors import TransitionError
-from tocsin.clock import MICROSECOND
 from tocsin.models import (
     Cleared,
     Detection,

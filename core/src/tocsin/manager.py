@@ -15,7 +15,7 @@ from tocsin.correlation import Change
 from tocsin.errors import StoreError, TocsinError
 from tocsin.evaluation import merge
 from tocsin.models import Detection, Incident, IncidentEvent, Signal, TimelineEntry
-from tocsin.settings import Settings, load_settings
+from tocsin.settings import Loaded, Settings, load_settings
 from tocsin.sources import run_source
 from tocsin.store.queries import get_incident
 from tocsin.workflow import HealthCheck, Recovery, Workflow
@@ -34,7 +34,7 @@ class IncidentManager:
 
     def __init__(
         self,
-        config: Settings | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        config: Settings | Loaded | Mapping[str, Any] | str | os.PathLike[str] | None = None,
         *,
         clock: Clock | None = None,
         plugins: Iterable[object] = (),
@@ -51,7 +51,7 @@ class IncidentManager:
         Raises:
             ConfigError: the settings are wrong; all mistakes at once.
         """
-        self._loaded = load_settings(config)
+        self._loaded = config if isinstance(config, Loaded) else load_settings(config)
         self._clock = clock or SystemClock()
         self._extra_plugins = tuple(plugins)
         self._run_sources = run_sources
@@ -162,6 +162,20 @@ class IncidentManager:
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    async def wait_failed_or(self, stop: asyncio.Event) -> None:
+        """Wait until an event is set.
+
+        Raises:
+            TocsinError: the manager failed first.
+        """
+        waiting = asyncio.create_task(stop.wait())
+        try:
+            work = [task for name, task in self._tasks.items() if not name.startswith("source ")]
+            await asyncio.wait([waiting, *work], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        self._needed()
 
     @property
     def running(self) -> bool:

@@ -158,7 +158,9 @@ class Plugins:
             for impl in getattr(self._manager.hook, hook).get_hookimpls():
                 name = impl.plugin_name
                 try:
-                    offered = [_checked(item, kind, hook) for item in impl.function() or ()]
+                    offered: list[Any] = [
+                        _checked(item, kind, hook) for item in impl.function() or ()
+                    ]
                 except Exception as error:  # noqa: BLE001 - see _add
                     reason = f"{hook} fails: {type(error).__name__}: {error}"
                     _log.warning("plugin %r is left out: %s", name, reason)
@@ -234,7 +236,7 @@ def kind_word(kind: type[Any]) -> str:
     return kind.__name__.removesuffix("Plugin").lower()
 
 
-def _checked(item: Any, kind: type[Kind], hook: str) -> Kind:
+def _checked(item: Any, kind: type[Any], hook: str) -> Any:
     if not isinstance(item, kind):
         raise TypeError(f"{hook} must yield {kind.__name__}, found {type(item).__name__}")
     return item

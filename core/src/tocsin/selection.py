@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -163,7 +164,7 @@ class Selection:
         for name, raw in chosen.items():
             plugin, params = self._described(kind, (section, name), name, raw)
             if plugin is not None and params is not None:
-                made[name] = self._build(name, lambda p=plugin, v=params: build(p, v))
+                made[name] = self._build(name, functools.partial(build, plugin, params))
         return made
 
     def channels(self) -> dict[str, Channel]:
@@ -181,7 +182,7 @@ class Selection:
                 NotifierPlugin, where, settings.use or name, settings.model_extra or {}
             )
             if plugin is not None and params is not None:
-                notifier = self._build(name, lambda p=plugin, v=params: p.factory(v))
+                notifier = self._build(name, functools.partial(plugin.factory, params))
                 made[name] = Channel(name, notifier, settings.min_severity)
         return made
 

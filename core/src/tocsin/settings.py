@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-
 from tocsin.durations import Duration, Seconds
 from tocsin.errors import ConfigError, Problem
 from tocsin.models import IncidentSeverity

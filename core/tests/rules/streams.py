@@ -127,6 +127,12 @@ def _steps(draw: st.DrawFn, window: Spec | None, *, resolves: bool) -> list[dict
     return steps
 
 
+def _shortest_quiet(window: Spec) -> int:
+    """Give what `resolve_after` must not be shorter than."""
+    bounds = {name for limit in window.values() if isinstance(limit, dict) for name in limit}
+    return 0 if bounds <= {"gte", "gt", "field"} else int(window["within"].removesuffix("us")) - 1
+
+
 @st.composite
 def specs(draw: st.DrawFn) -> Spec:
     """Draw a rule for failures, with any of the features that a rule can have."""
@@ -134,7 +140,9 @@ def specs(draw: st.DrawFn) -> Spec:
     window: dict[str, Any] | None = None
     if draw(st.integers(0, 5)):
         window = {"within": draw(_SPANS)}
-        for name in draw(st.sampled_from((["count"], ["count"], ["distinct"], ["count", "distinct"]))):
+        for name in draw(
+            st.sampled_from((["count"], ["count"], ["distinct"], ["count", "distinct"]))
+        ):
             window[name] = draw(_limits())
             if name == "distinct":
                 window[name]["field"] = "metadata.user"
@@ -152,7 +160,8 @@ def specs(draw: st.DrawFn) -> Spec:
     if draw(st.booleans()):
         spec["once_within"] = draw(_SPANS)
     if draw(st.booleans()):
-        spec["resolve_after"] = draw(_SPANS)
+        shortest = _shortest_quiet(window) if window is not None else 0
+        spec["resolve_after"] = f"{shortest + draw(st.integers(1, 14))}us"
     steps = draw(_steps(window, resolves="resolve_after" in spec))
     return {**spec, "escalate": steps} if steps else spec
 

@@ -73,7 +73,9 @@ class Model:
             "distinct": len({(type(user), user) for user in users if user is not None}),
             "components": len({component_of(found) for found in inside}),
         }
-        named = {*(self.window or ())} | ({"components"} if "min_components" in self.spec else set())
+        named = {*(self.window or ())} | (
+            {"components"} if "min_components" in self.spec else set()
+        )
         return {name: value for name, value in values.items() if name in named}
 
     def _true(self, inside: Sequence[IncidentEvent]) -> bool:
@@ -90,7 +92,9 @@ class Model:
         reached = [IncidentSeverity.LOW]
         for step in self.spec.get("escalate", ()):
             condition = step["if"]
-            met = [_within(values[n], condition[n]) for n in ("count", "distinct") if n in condition]
+            met = [
+                _within(values[n], condition[n]) for n in ("count", "distinct") if n in condition
+            ]
             if "lasting" in condition:
                 met.append(at - memory.since >= parse_duration(condition["lasting"]))
             if "when" in condition:
@@ -110,6 +114,11 @@ class Model:
         components = tuple(sorted({component_of(one) for one in inside}))
         return ("detection", self.rule_id, group, at, memory.told, values, ids, components)
 
+    def _begin(self, memory: Memory, at: int) -> None:
+        """Note when the condition became true; where an end is told, it lasts until then."""
+        if memory.told is None or "resolve_after" not in self.spec:
+            memory.since = at
+
     def observe(self, found: IncidentEvent, at: int) -> Iterator[Summary]:
         """Take an event."""
         group = self._group(found)
@@ -128,7 +137,8 @@ class Model:
             if not memory.on:
                 return
             fresh = fresh or not was
-        memory.since = at if fresh else memory.since
+        if fresh:
+            self._begin(memory, at)
         once_within = self._span("once_within")
         if once_within is None:
             again = self.window is None
@@ -149,7 +159,7 @@ class Model:
             if self.window is not None:
                 was, memory.on = memory.on, self._true(self._in_window(memory, at))
                 if memory.on and not was:
-                    memory.since = at
+                    self._begin(memory, at)
                     yield self._fire(group, memory, at, None)
             quiet = self._span("resolve_after")
             if quiet is not None and memory.told is not None:
@@ -170,12 +180,14 @@ _NAMES = {"lte": "le", "gte": "ge"}
 def expected(rules: Sequence[Spec], events: Sequence[IncidentEvent], end: int) -> list[Summary]:
     """Say what a stream in order of time leads to."""
     models = [Model(number, spec) for number, spec in enumerate(rules)]
+    by_instant: dict[int, list[IncidentEvent]] = {}
+    for found in events:
+        by_instant.setdefault(to_micros(found.timestamp), []).append(found)
     result: list[Summary] = []
     for at in range(START, end + 1):
-        for found in events:
-            if to_micros(found.timestamp) == at:
-                for model in models:
-                    result += model.observe(found, at)
+        for found in by_instant.get(at, ()):
+            for model in models:
+                result += model.observe(found, at)
         for model in models:
             result += model.pass_time(at)
     return result
@@ -343,7 +355,9 @@ def test_a_condition_falls_between_events_and_may_rise_again() -> None:
 def test_a_condition_that_rises_as_events_leave_fires_at_that_instant() -> None:
     rules = load({"window": {"count": {"eq": 1}, "within": "10s"}})
     signals = play(rules, [event("a", 0), event("b", 4)], until=micros(60))
-    assert [(to_micros(s.detected_at), s.event_ids) for s in signals if isinstance(s, Detection)] == [
+    assert [
+        (to_micros(s.detected_at), s.event_ids) for s in signals if isinstance(s, Detection)
+    ] == [
         (micros(0), ("a",)),
         (micros(10.000001), ("b",)),
     ]

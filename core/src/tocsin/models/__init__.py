@@ -10,12 +10,14 @@ from tocsin.models.incidents import (
 )
 from tocsin.models.kinds import IncidentSeverity, IncidentType
 from tocsin.models.notices import Notice
+from tocsin.models.wire import Event
 
 __all__ = [
     "ActionTaken",
     "Cleared",
     "Detection",
     "Escalation",
+    "Event",
     "Incident",
     "IncidentEvent",
     "IncidentSeverity",

@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import core_schema
 
 from tocsin.models.kinds import IncidentSeverity, Instant
 
+_DEEPEST = 150
 _LARGEST = 2**63 - 1
 """The largest whole number that every JSON reader in the field keeps exactly."""
+
+
+class _OnlyJson:
+    """Checks what comes from Python; what was read from JSON needs no second look."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        plain = handler(source)
+        checked = core_schema.no_info_after_validator_function(_check_json, plain)
+        return core_schema.json_or_python_schema(plain, checked)
+
+
+def _check_json(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"nested more than {_DEEPEST} deep")
+    kind = value.__class__
+    if kind is dict:
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"keys must be text, found {key!r:.60}")
+            _check_json(item, depth + 1)
+    elif kind is list:
+        for item in value:
+            _check_json(item, depth + 1)
+    elif value is not None and not isinstance(value, str | int | float | bool):
+        raise ValueError(f"expected a JSON value, found {value!r:.60} ({kind.__name__})")
+    return value
 
 
 class IncidentEvent(BaseModel):
@@ -29,13 +59,21 @@ class IncidentEvent(BaseModel):
     severity: IncidentSeverity = IncidentSeverity.LOW
     message: str = ""
     """One line for people."""
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], _OnlyJson()] = Field(default_factory=dict)
     """Everything else, as JSON."""
     correlation_id: str | None = Field(default=None, max_length=256)
     """Ties together events of one request, job or deployment."""
 
 
-def component_of(event: IncidentEvent) -> str:
+class _Located(Protocol):
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def metadata(self) -> dict[str, Any]: ...
+
+
+def component_of(event: _Located) -> str:
     """Name the component that an event is about: `metadata.component`, otherwise its source."""
     component = event.metadata.get("component")
     return component if isinstance(component, str) and component else event.source

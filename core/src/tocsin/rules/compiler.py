@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.errors import MatcherError
-from tocsin.models import IncidentEvent
+from tocsin.models import Event
 from tocsin.rules.conditions import (
     ORDER,
     All,
@@ -66,7 +66,7 @@ class Shard:
     """What a verdict's numbers stand for."""
     definition: Definition
     columns: tuple[Column, ...]
-    project: Callable[[IncidentEvent], Record]
+    project: Callable[[Event], Record]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +201,13 @@ class _Table:
         self.columns: list[Column] = []
         self._index: dict[Any, int] = {}
         constants: dict[tuple[Path, str], set[Any]] = {}
+        self._ordered: set[tuple[Path, str]] = set()
+        """The fields of which more than equality is asked."""
         for _, condition in members:
-            for path, kind, constant in _constants(condition):
+            for path, kind, constant, operator in _constants(condition):
                 constants.setdefault((path, kind), set()).add(constant)
+                if operator not in ("eq", "ne"):
+                    self._ordered.add((path, kind))
         self._constants = {key: tuple(sorted(values)) for key, values in constants.items()}
 
     def expression(self, condition: Condition, *, negated: bool = False) -> dict[str, Any]:
@@ -251,8 +255,9 @@ class _Table:
             name = self._column((path, kind), lambda: BooleanColumn(path))
             code = TRUE if operand else FALSE
         else:
-            column = PlaceColumn(path, kind, self._constants[path, kind])
-            name = self._column((path, kind), lambda: column)
+            field = (path, kind)
+            column = PlaceColumn(path, kind, self._constants[field], field in self._ordered)
+            name = self._column(field, lambda: column)
             code = column.code(operand)
         if operator in ORDER:
             bound = {_ORDERED[operator]: {name: code}}
@@ -260,7 +265,7 @@ class _Table:
         return {name: code} if (operator == "eq") is not negated else {"$neq": {name: code}}
 
 
-def _constants(condition: Condition) -> Iterable[tuple[Path, str, Any]]:
+def _constants(condition: Condition) -> Iterable[tuple[Path, str, Any, str]]:
     """List the numbers and texts that comparisons left to the engine refer to."""
     match condition:
         case Not(part):
@@ -272,7 +277,7 @@ def _constants(condition: Condition) -> Iterable[tuple[Path, str, Any]]:
             for constant in operand if operator == "between" else (operand,):
                 kind = kind_of(constant)
                 if kind in ("text", "number"):
-                    yield path, kind, constant
+                    yield path, kind, constant, operator
 
 
 def check_definition(definition: Definition) -> None:

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 import re2
-from tocsin.models import IncidentEvent
+
+from tocsin.models import Event
 from tocsin.rules.fields import Path, getter
 
 Constant = str | int | float | bool
@@ -77,7 +78,7 @@ class Not:
 Condition = Comparison | All | AnyOf | Not
 
 
-def holds(condition: Condition, event: IncidentEvent) -> bool:
+def holds(condition: Condition, event: Event) -> bool:
     """Say whether an event satisfies a condition."""
     match condition:
         case All(parts):

@@ -8,16 +8,18 @@ turns events into records and says which of them have no known verdict, a matche
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.capabilities import Detector
 from tocsin.clock import from_micros, to_micros
-from tocsin.models import IncidentEvent, Quarantined, Signal
+from tocsin.models import Event, Quarantined, Signal
+from tocsin.models.wire import as_model
 from tocsin.rules.compiler import Program, compile_conditions
 from tocsin.rules.conditions import All, Condition, Not
-from tocsin.rules.groups import Bounds, Counters, Hit, Key
+from tocsin.rules.groups import Bounds, Counters, Hit
+from tocsin.rules.groups import Key as GroupKey
 from tocsin.rules.matcher import Matcher, Question, Verdict
 from tocsin.rules.projection import Record
 from tocsin.rules.rulestate import RuleState
@@ -28,34 +30,48 @@ _REMEMBERED = 65_536
 """Verdicts remembered for events of one route; more of them are rare, and asked for again."""
 
 Hits = tuple[Hit, ...]
+Key = tuple[Any, ...]
+"""The record for a route's only shard, or the records for each of its shards."""
 POISON: Hits = (Hit(-1, matched=False),)
 """Stands for the hits of an event that the engine cannot judge."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Route:
     """The shards that events of one type go to, and what is known of their records."""
 
     shards: tuple[int, ...]
-    known: dict[tuple[Record, ...], Hits] = field(default_factory=dict)
+    project: Callable[[Event], Key]
+    known: dict[Key, Hits] = field(default_factory=dict)
+
+    def records(self, key: Key) -> Sequence[Record]:
+        """Give the record for each shard."""
+        return (key,) if len(self.shards) == 1 else key
+
+
+def _route(shards: tuple[int, ...], program: Program) -> _Route:
+    projects = tuple(program.shards[number].project for number in shards)
+    if len(projects) == 1:
+        return _Route(shards, projects[0])
+    return _Route(shards, lambda event: tuple([project(event) for project in projects]))
 
 
 @dataclass(slots=True)
 class Prepared:
     """A batch between `prepare` and `apply`."""
 
-    events: Sequence[IncidentEvent]
+    events: Sequence[Event]
     hits: list[Hits | None]
     """For each event what the conditions say; None until it is known."""
-    unknown: list[tuple[_Route, tuple[Record, ...], list[int]]]
-    """Records without a verdict, and the events that wait for it."""
+    unknown: list[tuple[_Route, Key, list[int]]]
+    """What has no verdict yet, and the events that wait for it."""
 
     def questions(self) -> list[Question]:
         """List what a matcher has to judge."""
         return [
             (shard, record)
-            for route, records, _ in self.unknown
-            for shard, record in zip(route.shards, records, strict=True)
+            for route, key, _ in self.unknown
+            for shard, record in zip(route.shards, route.records(key), strict=True)
         ]
 
 
@@ -99,8 +115,8 @@ class Engine:
         """The watermark in microseconds; None before the first event."""
         self._lateness = allowed_lateness
         self._detectors = dict(sorted((detectors or {}).items()))
-        self._timers: list[tuple[int, int, str, Key]] = []
-        self._held: list[tuple[int, str, int, IncidentEvent, Hits]] = []
+        self._timers: list[tuple[int, int, str, GroupKey]] = []
+        self._held: list[tuple[int, str, int, Event, Hits]] = []
         self._arrived = 0
         self._states = [
             RuleState(
@@ -115,8 +131,10 @@ class Engine:
         ]
         self._by_id = {rule.id: state for rule, state in zip(self.rules, self._states, strict=True)}
         self.program, self._meaning = _compile(self.rules)
-        self._routes = {name: _Route(shards) for name, shards in self.program.by_type.items()}
-        self._otherwise = _Route(self.program.otherwise)
+        self._routes = {
+            name: _route(shards, self.program) for name, shards in self.program.by_type.items()
+        }
+        self._otherwise = _route(self.program.otherwise, self.program)
 
     @property
     def reach(self) -> int:
@@ -131,36 +149,34 @@ class Engine:
 
     # -- a batch ------------------------------------------------------------------------------
 
-    def prepare(self, events: Sequence[IncidentEvent]) -> Prepared:
+    def prepare(self, events: Sequence[Event]) -> Prepared:
         """Turn events into records and look up what is known of them."""
         hits: list[Hits | None] = []
-        unknown: dict[
-            tuple[int, tuple[Record, ...]], tuple[_Route, tuple[Record, ...], list[int]]
-        ] = {}
-        shards, routes, otherwise = self.program.shards, self._routes, self._otherwise
+        unknown: dict[tuple[_Route, Key], list[int]] = {}
+        routes, otherwise = self._routes, self._otherwise
         for index, event in enumerate(events):
             route = routes.get(event.event_type, otherwise)
             if not route.shards:
                 hits.append(())
                 continue
-            records = tuple([shards[number].project(event) for number in route.shards])
-            found = route.known.get(records)
+            key = route.project(event)
+            found = route.known.get(key)
             hits.append(found)
             if found is None:
-                entry = unknown.setdefault((id(route), records), (route, records, []))
-                entry[2].append(index)
-        return Prepared(events, hits, list(unknown.values()))
+                unknown.setdefault((route, key), []).append(index)
+        waiting = [(route, key, indexes) for (route, key), indexes in unknown.items()]
+        return Prepared(events, hits, waiting)
 
     def learn(self, prepared: Prepared, verdicts: Sequence[Verdict]) -> None:
         """Take the verdicts on `prepared.questions()`, in the same order."""
         position = 0
-        for route, records, waiting in prepared.unknown:
+        for route, key, waiting in prepared.unknown:
             answers = verdicts[position : position + len(route.shards)]
             position += len(route.shards)
             hits = self._meaning_of(route, answers)
             if len(route.known) >= _REMEMBERED:
                 route.known.clear()
-            route.known[records] = hits
+            route.known[key] = hits
             for index in waiting:
                 prepared.hits[index] = hits
 
@@ -205,7 +221,7 @@ class Engine:
         return signals
 
     def _hold(
-        self, at: int, event: IncidentEvent, hits: Hits, signals: list[Signal], *, mute: bool
+        self, at: int, event: Event, hits: Hits, signals: list[Signal], *, mute: bool
     ) -> None:
         if self.now is not None and at < self.now:
             if not mute:
@@ -227,7 +243,7 @@ class Engine:
             self._advance(until, signals)
 
     def _judge(
-        self, event: IncidentEvent, at: int, hits: Hits, signals: list[Signal], *, mute: bool
+        self, event: Event, at: int, hits: Hits, signals: list[Signal], *, mute: bool
     ) -> None:
         if hits is POISON:
             if not mute:
@@ -244,11 +260,11 @@ class Engine:
         if self._detectors and not mute:
             self._detect(event, signals)
 
-    def _detect(self, event: IncidentEvent, signals: list[Signal]) -> None:
+    def _detect(self, event: Event, signals: list[Signal]) -> None:
         """Ask the detectors; one that fails is left out from then on, and reported."""
         for name, detector in list(self._detectors.items()):
             try:
-                signals.extend(detector.observe(event))
+                signals.extend(detector.observe(as_model(event)))
             except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; the rest go on
                 del self._detectors[name]
                 self.statistics.failed_detectors[name] = f"{type(error).__name__}: {error}"
@@ -288,7 +304,7 @@ class Engine:
             signals.extend(self._states[number].tick(key, due))
         self.now = instant
 
-    def _schedule(self, due: int, number: int, text: str, key: Key) -> None:
+    def _schedule(self, due: int, number: int, text: str, key: GroupKey) -> None:
         heapq.heappush(self._timers, (due, number, text, key))
 
     # -- persistence --------------------------------------------------------------------------
@@ -322,7 +338,7 @@ class Engine:
                     state.restore(text, firing, self.now)
 
 
-async def detect(engine: Engine, matcher: Matcher, events: Sequence[IncidentEvent]) -> list[Signal]:
+async def detect(engine: Engine, matcher: Matcher, events: Sequence[Event]) -> list[Signal]:
     """Put a batch of events through the rules."""
     prepared = engine.prepare(events)
     await resolve(engine, matcher, prepared)

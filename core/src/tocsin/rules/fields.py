@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tocsin.errors import nearest
-from tocsin.models import IncidentEvent
+from tocsin.models import Event
 
 FIELDS = ("event_id", "event_type", "source", "severity", "message", "correlation_id", "metadata")
 """The fields of an event that rules can look at; below `metadata` anything goes."""
@@ -64,7 +64,7 @@ def _quoted(part: str) -> str:
     return f'"{escaped}"'
 
 
-def getter(path: Path) -> Callable[[IncidentEvent], Any]:
+def getter(path: Path) -> Callable[[Event], Any]:
     """Make the function that reads a field: its value, or None where it is missing.
 
     A number that JSON cannot hold (NaN, infinity) reads as missing; a severity reads as its rank.
@@ -77,13 +77,13 @@ def getter(path: Path) -> Callable[[IncidentEvent], Any]:
     first, *rest = path[1:]
     if not rest:
 
-        def shallow(event: IncidentEvent) -> Any:
+        def shallow(event: Event) -> Any:
             value = event.metadata.get(first)
-            return None if value.__class__ is float and not math.isfinite(value) else value  # type: ignore[arg-type]
+            return None if value.__class__ is float and not math.isfinite(value) else value
 
         return shallow
 
-    def deep(event: IncidentEvent) -> Any:
+    def deep(event: Event) -> Any:
         value: Any = event.metadata.get(first)
         for part in rest:
             if not isinstance(value, dict):

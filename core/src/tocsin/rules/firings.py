@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
 from tocsin.clock import from_micros
 from tocsin.models import Detection, IncidentSeverity
 from tocsin.rules.schema import Rule

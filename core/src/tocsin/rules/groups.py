@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
 from tocsin.rules.firings import Firing
 from tocsin.rules.windows import Aggregate, Log
 

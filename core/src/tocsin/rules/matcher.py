@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
+
 from tocsin.errors import MatcherError
 from tocsin.rules.compiler import PROBE, Definition, Program, check_definition
 from tocsin.rules.projection import Record, to_fact

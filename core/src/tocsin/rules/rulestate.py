@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
+
 from tocsin.clock import from_micros
 from tocsin.models import (
     Cleared,
     Detection,
     Escalation,
-    IncidentEvent,
+    Event,
     IncidentSeverity,
     Signal,
 )
@@ -81,7 +82,7 @@ class RuleState:
     # -- events -------------------------------------------------------------------------------
 
     def observe(
-        self, event: IncidentEvent, at: int, now: int, hit: Hit, *, mute: bool = False
+        self, event: Event, at: int, now: int, hit: Hit, *, mute: bool = False
     ) -> Iterator[Signal]:
         """Take an event that the rule's conditions speak of.
 
@@ -113,7 +114,7 @@ class RuleState:
         if self._remembers and not mute:
             self._plan(group, now)
 
-    def _group_of(self, event: IncidentEvent) -> tuple[Key, dict[str, Any]]:
+    def _group_of(self, event: Event) -> tuple[Key, dict[str, Any]]:
         found = [(name, get(event)) for name, get in self._getters]
         key = tuple(distinguishable(value) for _, value in found)
         return key, {
@@ -146,7 +147,7 @@ class RuleState:
         return now - firing.seen > self._kept_for
 
     def _single(
-        self, group: Group, event: IncidentEvent, at: int, now: int, hit: Hit, *, mute: bool
+        self, group: Group, event: Event, at: int, now: int, hit: Hit, *, mute: bool
     ) -> Iterator[Signal]:
         """Judge a rule without a window: every matching event is the whole condition."""
         rule, firing = self.rule, group.firing
@@ -167,7 +168,7 @@ class RuleState:
             yield self._fire(group, at, [entry], (), self._severity(group, at, hit.steps, ()))
 
     def _windowed(
-        self, group: Group, event: IncidentEvent, at: int, now: int, hit: Hit, *, mute: bool
+        self, group: Group, event: Event, at: int, now: int, hit: Hit, *, mute: bool
     ) -> Iterator[Signal]:
         rule, firing, log = self.rule, group.firing, group.log
         if firing.broken_at is not None and at <= firing.broken_at:
@@ -207,7 +208,7 @@ class RuleState:
         else:
             yield from self._escalate(group, event, at, hit, values)
 
-    def _entry(self, event: IncidentEvent, at: int, now: int) -> Entry:
+    def _entry(self, event: Event, at: int, now: int) -> Entry:
         values = tuple(
             distinguishable(get(event)) if get is not None else None for get in self._value_getters
         )
@@ -326,7 +327,7 @@ class RuleState:
         return 0
 
     def _escalate(
-        self, group: Group, event: IncidentEvent, at: int, hit: Hit, values: tuple[float, ...]
+        self, group: Group, event: Event, at: int, hit: Hit, values: tuple[float, ...]
     ) -> Iterator[Signal]:
         firing = group.firing
         if not self.rule.escalate or firing.detection_id is None or firing.severity is None:

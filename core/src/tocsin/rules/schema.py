@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, StrictInt
+
 from tocsin.durations import Duration
 from tocsin.models import IncidentSeverity
 from tocsin.models.detections import TYPE_NAME

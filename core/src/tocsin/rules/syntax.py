@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import re2
+
 from tocsin.errors import nearest
 from tocsin.models import IncidentSeverity
 from tocsin.rules.conditions import (

@@ -188,9 +188,9 @@ def distinguishable(value: Any) -> Any:
     if kind is bool:
         return ("boolean", value)
     if kind is int:
-        return value if abs(value) < 2**63 else _digest(str(value))  # noqa: PLR2004
+        return value if abs(value) < 2**63 else _digest(str(value))
     if kind is float:
-        return int(value) if value.is_integer() and abs(value) < 2**53 else value  # noqa: PLR2004
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
     return ("json", _digest(json.dumps(value, sort_keys=True, default=str)))
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import orjson
 import sqlalchemy as sa
-from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tocsin.clock import to_micros
+from tocsin.deduplication import RecentIds
 from tocsin.errors import EventError
 from tocsin.models import IncidentEvent
 from tocsin.models.events import storable
+from tocsin.models.wire import Event, decode_list
 from tocsin.store.database import Database
 from tocsin.store.tables import cursors, journal, streams
 
-_EVENTS: TypeAdapter[list[IncidentEvent]] = TypeAdapter(list[IncidentEvent])
 _HORIZON_BLOCKS = 500
 NEVER = -(2**62)
 """The time of a journal without events."""
@@ -28,8 +27,9 @@ NEVER = -(2**62)
 class Horizon:
     """How long a repeated event_id is known; whichever of the two is less."""
 
-    within: int = 600_000_000
     ids: int = 200_000
+    within: int = 600_000_000
+    """In microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Block:
     accepted_at: int
     max_time: int
     """The newest event time of the journal up to here."""
-    events: tuple[IncidentEvent, ...]
+    events: tuple[Event, ...]
 
 
 @dataclass(slots=True)
@@ -72,9 +72,9 @@ def _storable(event: IncidentEvent) -> IncidentEvent:
     return event
 
 
-def decode(body: bytes) -> tuple[IncidentEvent, ...]:
+def decode(body: bytes) -> tuple[Event, ...]:
     """Turn a block's body back into its events."""
-    return tuple(_EVENTS.validate_json(body))
+    return tuple(decode_list(body))
 
 
 def _check_size(event: IncidentEvent, most: int) -> None:
@@ -113,7 +113,7 @@ class Journal:
         self._horizon = horizon
         self._max_ahead = max_ahead
         self._max_event_bytes = max_event_bytes
-        self._known: OrderedDict[str, int] = OrderedDict()
+        self._known = RecentIds(horizon.ids, horizon.within)
         self.position = 0
         """The last block of this journal that is known here."""
 
@@ -159,20 +159,9 @@ class Journal:
             self._remember(block)
 
     def _remember(self, block: Block) -> None:
-        known = self._known
-        for event in block.events:
-            known[event.event_id] = block.accepted_at
-        self._trim(block.accepted_at)
+        self._known.add(block.events, block.accepted_at)
 
-    def _trim(self, now: int) -> None:
-        known, oldest = self._known, now - self._horizon.within
-        while known:
-            first = next(iter(known))
-            if len(known) <= self._horizon.ids and known[first] >= oldest:
-                break
-            del known[first]
-
-    def is_ahead(self, event: IncidentEvent, accepted_at: int) -> bool:
+    def is_ahead(self, event: Event, accepted_at: int) -> bool:
         """Say whether an event's time lies too far in the future to be believed."""
         return to_micros(event.timestamp) > accepted_at + self._max_ahead
 
@@ -196,8 +185,8 @@ class Journal:
             EventError: an event is too large; nothing was stored.
             StoreError: nothing was stored.
         """
-        self._trim(accepted_at)
-        fresh = self._fresh(events)
+        self._known.trim(accepted_at)
+        fresh = self._known.fresh(events)
         if not fresh and not cursor_of and advance_to is None:
             return Appended(None, len(events))
         kept, body = encode(fresh)
@@ -215,7 +204,7 @@ class Journal:
                 missed = await self._between(connection, self.position, position)
                 for block in missed:
                     self._remember(block)
-                fresh = self._fresh(kept)
+                fresh = self._known.fresh(kept)
                 if len(fresh) < len(kept):
                     kept, body = encode(fresh)
             await connection.execute(
@@ -233,14 +222,6 @@ class Journal:
         self.position = position
         self._remember(block)
         return Appended(block, len(events) - len(kept), missed)
-
-    def _fresh(self, events: Sequence[IncidentEvent]) -> list[IncidentEvent]:
-        known = self._known
-        unique: dict[str, IncidentEvent] = {}
-        for event in events:
-            if event.event_id not in known:
-                unique.setdefault(event.event_id, event)
-        return list(unique.values())
 
     def _newest(
         self, events: Sequence[IncidentEvent], accepted_at: int, advance_to: int | None

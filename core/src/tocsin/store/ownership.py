@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -13,6 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tocsin.errors import StoreError
 from tocsin.store.database import Database, translated
 
+_PATIENCE = 1.0
+_RETRY = 0.1
+
+
+class OwnedElsewhereError(StoreError):
+    """Another process evaluates the stream."""
+
 
 class Ownership:
     """The right to evaluate a stream, held until it is released or the process ends."""
@@ -23,15 +31,24 @@ class Ownership:
         self._file: int | None = None
         self._connection: AsyncConnection | None = None
 
-    async def acquire(self) -> None:
+    async def acquire(self, *, patience: float = _PATIENCE) -> None:
         """Take the right.
+
+        Args:
+            patience: seconds to go on trying; `tocsin status` takes the right for an instant.
 
         Raises:
             StoreError: somebody else has it.
         """
-        taken = await (self._lock_row() if self._database.postgresql else self._lock_file())
+        lock = self._lock_row if self._database.postgresql else self._lock_file
+        taken = await lock()
+        waited = 0.0
+        while not taken and waited < patience:
+            await asyncio.sleep(_RETRY)
+            waited += _RETRY
+            taken = await lock()
         if not taken:
-            raise StoreError(
+            raise OwnedElsewhereError(
                 f"another process evaluates stream {self._stream!r} of this database;"
                 " stop it, or give this one another 'stream'"
             )

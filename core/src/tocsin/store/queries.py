@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tocsin.clock import from_micros, to_micros
 from tocsin.models import Detection, Incident, IncidentEvent, IncidentSeverity, TimelineEntry
 from tocsin.models.incidents import IncidentStatus
+from tocsin.models.wire import as_model
 from tocsin.store.database import Database
 from tocsin.store.journal import decode
 from tocsin.store.tables import (
@@ -157,7 +158,7 @@ async def last_events(database: Database, stream: str, count: int) -> list[Incid
                 await connection.execute(query.order_by(journal.c.position.desc()).limit(50))
             ).all()
         for row in rows:
-            found = [*decode(row.body), *found]
+            found = [*map(as_model, decode(row.body)), *found]
             before = row.position
             if len(found) >= count:
                 break

@@ -20,10 +20,7 @@ from tocsin.store.tables import (
     detections,
     detector_states,
     firings,
-    incident_components,
-    incident_events,
     incidents,
-    quarantine,
     timeline,
 )
 

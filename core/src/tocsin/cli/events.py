@@ -1,0 +1,128 @@
+"""`tocsin events`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from tocsin.cli.options import (
+    config_option,
+    existing_database,
+    format_option,
+    read_config,
+    run_async,
+)
+from tocsin.cli.output import progress, write_json, write_rows
+from tocsin.cli.submit import Submitted, submit
+from tocsin.errors import ConfigError, ProblemsError
+from tocsin.event_files import FileProblemsError, parse_json_lines, read_lines
+from tocsin.models import Event, IncidentEvent
+from tocsin.settings import Loaded
+from tocsin.store.queries import last_events
+
+_COLUMNS = ("timestamp", "event_type", "source", "severity", "message", "event_id")
+_BATCH = 500
+
+
+@click.group()
+def events() -> None:
+    """List and submit events."""
+
+
+@events.command("list")
+@config_option
+@click.option(
+    "--last", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How many."
+)
+@format_option
+def list_(config: Path | None, last: int, style: str) -> None:
+    """List the newest accepted events, oldest first."""
+    found = run_async(_last(read_config(config), last))
+    rows = [_row(event) for event in found]
+    write_rows(rows, _COLUMNS, style, empty="no events are kept")
+
+
+async def _last(loaded: Loaded, count: int) -> list[IncidentEvent]:
+    async with existing_database(loaded) as database:
+        return await last_events(database, loaded.settings.stream, count)
+
+
+def _row(event: IncidentEvent) -> dict[str, Any]:
+    return {**event.model_dump(mode="json"), "timestamp": event.timestamp}
+
+
+@events.command("submit")
+@config_option
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to write.",
+)
+def submit_(config: Path | None, file: Path, style: str) -> None:
+    """Submit events from FILE, JSON lines; - is standard input.
+
+    Every line is checked before the first event is submitted. A repeated event_id is left out.
+    """
+    loaded = read_config(config)
+    parsed = _read(file)
+    with progress("submit", len(parsed)) as advance:
+        done = run_async(submit(loaded, _batches(parsed), advance))
+    report(done, style)
+
+
+def _read(file: Path) -> list[Event]:
+    name = str(file)
+    found: list[Event] = []
+    try:
+        with _open(file) as stream:
+            for lines, _ in read_lines(stream, name):
+                found.extend(parse_json_lines(lines, name))
+    except FileProblemsError as error:
+        raise ProblemsError(error.problems) from error
+    except OSError as error:
+        raise ConfigError.of(f"cannot be read: {error.strerror}", path=name) from error
+    return found
+
+
+def _open(file: Path) -> BinaryIO:
+    return sys.stdin.buffer if str(file) == "-" else file.open("rb")
+
+
+def _batches(parsed: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    for start in range(0, len(parsed), _BATCH):
+        yield parsed[start : start + _BATCH]
+
+
+def report(done: Submitted, style: str) -> None:
+    """Say what became of submitted events."""
+    opened = [
+        {
+            "id": incident.id,
+            "severity": incident.severity.value,
+            "type": incident.type,
+            "title": incident.title,
+        }
+        for incident in done.incidents
+    ]
+    if style == "json":
+        write_json(
+            {
+                "accepted": done.accepted,
+                "duplicates": done.duplicates,
+                "evaluated": done.evaluated,
+                "incidents": opened,
+            }
+        )
+        return
+    click.echo(f"{done.accepted} events accepted, {done.duplicates} known already")
+    if not done.evaluated:
+        click.echo("the running manager has not evaluated them yet; see `tocsin status`")
+    write_rows(opened, ("id", "severity", "type", "title"), "table", empty="no incident was opened")

@@ -1,0 +1,130 @@
+"""Options and openings that several commands share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tocsin.clock import SystemClock
+from tocsin.durations import parse_duration
+from tocsin.errors import StoreError
+from tocsin.models import IncidentSeverity, IncidentStatus
+from tocsin.settings import Loaded, load_settings
+from tocsin.store.database import Database, database_url, open_database
+
+DEFAULT_CONFIG = "tocsin.yaml"
+Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SEVERITIES = click.Choice([severity.value for severity in IncidentSeverity])
+STATUSES = click.Choice(["active", *(status.value for status in IncidentStatus)])
+FORMATS = click.Choice(["table", "json", "csv"])
+
+
+class DurationType(click.ParamType[int]):
+    """A span such as `5m`, in microseconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a span."""
+        try:
+            number = float(value) if isinstance(value, str) and _is_number(value) else value
+            return parse_duration(number)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION = DurationType()
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
+
+
+class SinceType(click.ParamType[datetime]):
+    """An instant, as such or as a span before now, such as `24h`."""
+
+    name = "since"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read an instant."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return SystemClock().now() - timedelta(microseconds=parse_duration(value))
+        except ValueError:
+            pass
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"expected a span such as '24h' or an ISO date, found {value!r}", param, ctx)
+        if instant.tzinfo is None:
+            self.fail(f"expected a time zone, such as '{value}Z' for UTC", param, ctx)
+        return instant
+
+
+SINCE = SinceType()
+
+
+def config_option(function: Function) -> Function:
+    """Add `--config`."""
+    return click.option(
+        "--config",
+        "-c",
+        "config",
+        type=click.Path(path_type=Path),
+        envvar="TOCSIN_CONFIG",
+        help=f"The settings file.  [default: {DEFAULT_CONFIG}, where there is one]",
+    )(function)
+
+
+def format_option(function: Function) -> Function:
+    """Add `--format`."""
+    return click.option(
+        "--format", "style", type=FORMATS, default="table", show_default=True, help="How to write."
+    )(function)
+
+
+def read_config(path: Path | None) -> Loaded:
+    """Read the settings file: the one named, else tocsin.yaml here, else the defaults.
+
+    Raises:
+        ConfigError: it is wrong; all mistakes at once.
+    """
+    if path is None and Path(DEFAULT_CONFIG).exists():
+        path = Path(DEFAULT_CONFIG)
+    return load_settings(path)
+
+
+def run_async(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end, in a loop of its own."""
+    return asyncio.run(work)
+
+
+@contextlib.asynccontextmanager
+async def existing_database(loaded: Loaded) -> AsyncIterator[Database]:
+    """Open the database of the settings; one that does not exist yet is not made.
+
+    Raises:
+        StoreError: it does not exist, or cannot be used.
+    """
+    url = database_url(loaded.settings.database, directory=loaded.directory)
+    if url.drivername.startswith("sqlite") and not Path(url.database or "").exists():
+        raise StoreError(
+            f"there is no database {url.database!r} yet: `tocsin run` makes it"
+            " (--config names the settings)"
+        )
+    database = await open_database(url)
+    try:
+        yield database
+    finally:
+        await database.close()

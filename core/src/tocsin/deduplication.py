@@ -1,0 +1,63 @@
+"""Remembers which event ids were seen, within a horizon of time and number."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tocsin.models import Event
+
+Kind = TypeVar("Kind", bound=Event)
+
+
+class RecentIds:
+    """The ids of the newest events: at most so many, and none older than a span."""
+
+    def __init__(self, most: int, within: int | None = None) -> None:
+        """Start with nothing known.
+
+        Args:
+            most: ids remembered at most.
+            within: microseconds that an id is remembered, or None for ever.
+        """
+        self._most = most
+        self._within = within
+        self._known: set[str] = set()
+        self._batches: deque[tuple[int, list[str]]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def fresh(self, events: Sequence[Kind]) -> list[Kind]:
+        """Leave out the events whose id is known, and all but the first of an id."""
+        ids = [event.event_id for event in events]
+        unique = set(ids)
+        known = self._known
+        if len(unique) == len(ids) and known.isdisjoint(unique):
+            return list(events)
+        first: dict[str, Kind] = {}
+        for event in events:
+            if event.event_id not in known:
+                first.setdefault(event.event_id, event)
+        return list(first.values())
+
+    def add(self, events: Sequence[Event], at: int = 0) -> None:
+        """Remember the ids of events that `fresh` gave, seen at an instant in microseconds."""
+        ids = [event.event_id for event in events]
+        self._known.update(ids)
+        self._batches.append((at, ids))
+        self.trim(at)
+
+    def trim(self, now: int) -> None:
+        """Forget what lies beyond the horizon."""
+        known, batches = self._known, self._batches
+        while batches and self._within is not None and batches[0][0] < now - self._within:
+            known.difference_update(batches.popleft()[1])
+        while (excess := len(known) - self._most) > 0:
+            at, ids = batches[0]
+            known.difference_update(ids[:excess])
+            if len(ids) <= excess:
+                batches.popleft()
+            else:
+                batches[0] = (at, ids[excess:])
