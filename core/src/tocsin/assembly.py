@@ -151,14 +151,14 @@ async def assemble(
         parts: Parts
 
         evaluation = Evaluation(
-            engine,
-            matcher,
-            correlation,
-            journal,
-            results,
-            clock,
+            engine=engine,
+            matcher=matcher,
+            correlation=correlation,
+            journal=journal,
+            results=results,
+            clock=clock,
             evidence_events=detection.evidence_events,
-            statistics=lambda: parts.statistics(),
+            statistics=lambda: parts.statistics(),  # noqa: PLW0108 - `parts` is made below
             stored=stored,
         )
         intake = Intake(

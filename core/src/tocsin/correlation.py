@@ -1,4 +1,4 @@
-"""Decides which incident each signal belongs to. Pure: it asks correlators, and touches no world."""
+"""Decides which incident each signal belongs to. Pure: it asks correlators and touches no world."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ class Correlation:
         for name, correlator in self._correlators.items():
             try:
                 placement = correlator.place(detection, active)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a plugin may fail in any way; others are asked
                 _log.exception("correlator %r failed; its opinion is left out", name)
                 continue
             if placement is not None and placement.incident_id in self._open:

@@ -1,4 +1,4 @@
-"""Spans of time as people write them: `500ms`, `60s`, `5m`, `1h30m`, `7d`, or a number of seconds."""
+"""Spans of time as people write them: `500ms`, `60s`, `1h30m`, `7d`, or a number of seconds."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _MICROS = {
 }
 _PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_LONGEST_TEXT = 64
 LONGEST = 3650 * _MICROS["d"]
 """Ten years, in microseconds: a longer span is a mistake."""
 
@@ -48,7 +49,7 @@ def _micros(text: Any) -> int | None:
         return text * SECOND
     if isinstance(text, float):
         return round(text * SECOND) if abs(text) <= LONGEST else LONGEST + 1
-    if isinstance(text, str) and len(text) <= 64 and _WHOLE.fullmatch(text.strip()):
+    if isinstance(text, str) and len(text) <= _LONGEST_TEXT and _WHOLE.fullmatch(text.strip()):
         return sum(round(float(n) * _MICROS[unit]) for n, unit in _PART.findall(text))
     return None
 

@@ -1,4 +1,4 @@
-"""Evaluates what the journal holds: rules, incidents, and the checkpoint that ties them together."""
+"""Evaluates what the journal holds: rules, incidents, and the checkpoint that ties them up."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Evaluation:
 
     def __init__(
         self,
+        *,
         engine: Engine,
         matcher: Matcher,
         correlation: Correlation,
         journal: Journal,
         results: Results,
         clock: Clock,
-        *,
         evidence_events: int,
         statistics: Callable[[], dict[str, Any]],
         stored: Callable[[Sequence[Change], Sequence[Signal]], Awaitable[None]],

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 from pydantic import ValidationError
 
 from tocsin.capabilities import LinePattern, SourcePlugin
-from tocsin.errors import ConfigError, EventError, Problem, nearest
+from tocsin.errors import ConfigError, Problem, ProblemsError, nearest
 from tocsin.models import Event, IncidentEvent
 from tocsin.models.wire import decode_lines
 from tocsin.plugins import Plugins
@@ -34,23 +34,15 @@ class Lines(NamedTuple):
                 yield number, text
 
 
-class FileProblemsError(EventError):
-    """Lines of a file that are not events.
-
-    Attributes:
-        problems: the first of them, with their places.
-    """
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in problems), event_id="")
+class EventFileError(ProblemsError):
+    """Lines of a file that are not events; the first of them."""
 
 
 def read_lines(file: BinaryIO, path: str) -> Iterator[tuple[Lines, int]]:
     """Read the lines of a file in chunks; with each the bytes that it took.
 
     Raises:
-        FileProblemsError: a line is too long to be an event.
+        EventFileError: a line is too long to be an event.
     """
     number, rest = 1, b""
     while chunk := file.read(_CHUNK):
@@ -58,7 +50,7 @@ def read_lines(file: BinaryIO, path: str) -> Iterator[tuple[Lines, int]]:
         rest = texts.pop()
         if len(rest) > _MAX_LINE:
             message = f"expected lines of at most {_MAX_LINE} bytes"
-            raise FileProblemsError([Problem(path, number + len(texts), 1, message)])
+            raise EventFileError([Problem(path, number + len(texts), 1, message)])
         yield Lines(number, texts), len(chunk)
         number += len(texts)
     if rest:
@@ -69,7 +61,7 @@ def parse_json_lines(lines: Lines, path: str) -> Sequence[Event]:
     """Turn lines of JSON into events.
 
     Raises:
-        FileProblemsError: some are not events; all of these lines, up to a limit.
+        EventFileError: some are not events; all of these lines, up to a limit.
     """
     texts = [text for text in map(bytes.strip, lines.texts) if text]
     # Together they are read several times faster; one that is not a whole object is found out.
@@ -96,7 +88,7 @@ def _parse_singly(lines: Lines, path: str) -> list[IncidentEvent]:
                 for detail in error.errors(include_url=False)
             ]
     if problems:
-        raise FileProblemsError(problems[:_MOST_PROBLEMS])
+        raise EventFileError(problems[:_MOST_PROBLEMS])
     return events
 
 
@@ -117,7 +109,7 @@ def _describe(detail: object) -> str:
 def parse_log_lines(
     lines: Lines, pattern: LinePattern, path: str
 ) -> tuple[list[IncidentEvent], int]:
-    """Turn lines of a log into events; gives them and the number of lines that are of another form."""
+    """Turn lines of a log into events; gives them and the number of lines of another form."""
     events: list[IncidentEvent] = []
     unmatched = 0
     for number, line in lines.numbered():

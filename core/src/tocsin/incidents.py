@@ -42,7 +42,7 @@ TRANSITIONS: dict[IncidentStatus, tuple[IncidentStatus, ...]] = {
     S.RESOLVED: (S.INVESTIGATING, S.CLOSED),
     S.CLOSED: (S.INVESTIGATING,),
 }
-"""Where an incident may go from each status; from resolved and closed, investigating is reopening."""
+"""Where an incident may go from each status; to leave resolved or closed is to reopen."""
 
 Story = tuple[TimelineEntry, ...]
 

@@ -15,6 +15,7 @@ from tocsin.correlation import Change
 from tocsin.errors import StoreError, TocsinError
 from tocsin.evaluation import merge
 from tocsin.models import Detection, Incident, IncidentEvent, Signal, TimelineEntry
+from tocsin.retention import run_retention
 from tocsin.settings import Loaded, Settings, load_settings
 from tocsin.sources import run_source
 from tocsin.store.queries import get_incident
@@ -29,7 +30,7 @@ class IncidentManager:
 
     Use it as an async context manager, or call `start` and `stop`. Several may live in one process,
     each with a database or a stream of its own. It starts no threads but those of its database
-    driver and of plugins' blocking functions, installs no signal handlers and configures no logging.
+    driver and of plugins' blocking functions, installs no signal handler, configures no logging.
     """
 
     def __init__(
@@ -82,6 +83,15 @@ class IncidentManager:
             await parts.take_up_time()
             self._begin("evaluation", parts.evaluation.run())
             self._begin("intake", parts.intake.run())
+            detection = self._loaded.settings.incident_response.detection
+            retention = run_retention(
+                parts.journal,
+                parts.results,
+                parts.engine,
+                self._clock,
+                retention_seconds=detection.event_retention_seconds,
+            )
+            self._begin("retention", retention)
             for name, make in parts.sources.items() if self._run_sources else ():
                 run = run_source(
                     name,

@@ -36,6 +36,7 @@ class Replay:
             prepared = self._engine.prepare(fresh[start : start + _BATCH])
             await resolve(self._engine, self._matcher, prepared)
             written += self._write(self._engine.apply(prepared))
+        self._engine.take_changes()  # nothing is stored, so they must not pile up
         return written
 
     def finish(self) -> list[dict[str, Any]]:

@@ -168,7 +168,7 @@ class Selection:
         return made
 
     def channels(self) -> dict[str, Channel]:
-        """Build the notifiers in use. The log is in use by default, where its plugin is installed."""
+        """Build the notifiers in use; the log is by default, where its plugin is installed."""
         made: dict[str, Channel] = {}
         response = self._loaded.settings.incident_response
         named = "notifications" in response.model_fields_set

@@ -196,57 +196,46 @@ def load_settings(
     else:
         path = Path(config)
         document, directory = read_file(path), path.parent
-    variables = os.environ if environment is None else environment
-    secrets: set[str] = set()
-    problems = list(document.problems)
-    filled = Document(
-        document.path,
-        _fill(document, document.data, (), variables, directory, secrets, problems),
-        values=document.values,
-        keys=document.keys,
-    )
-    settings, more = validate(Settings, filled)
-    problems += more
+    filler = _Filler(document, os.environ if environment is None else environment, directory)
+    data = filler.fill(document.data, ())
+    filled = Document(document.path, data, values=document.values, keys=document.keys)
+    settings, problems = validate(Settings, filled)
+    problems = [*document.problems, *filler.problems, *problems]
     if settings is None or problems:
         raise ConfigError(problems)
-    return Loaded(settings, document, filled, directory, frozenset(secrets))
+    return Loaded(settings, document, filled, directory, frozenset(filler.secrets))
 
 
-def _fill(
-    document: Document,
-    data: Any,
-    where: Location,
-    variables: Mapping[str, str],
-    directory: Path,
-    secrets: set[str],
-    problems: list[Problem],
-) -> Any:
-    if isinstance(data, Mapping):
-        return {
-            key: _fill(document, item, (*where, key), variables, directory, secrets, problems)
-            for key, item in data.items()
-        }
-    if isinstance(data, list | tuple):
-        return [
-            _fill(document, item, (*where, index), variables, directory, secrets, problems)
-            for index, item in enumerate(data)
-        ]
-    if not isinstance(data, str) or "$" not in data:
-        return data
+class _Filler:
+    """Puts secrets in the place of references to them."""
 
-    def value(match: re.Match[str]) -> str:
+    def __init__(self, document: Document, variables: Mapping[str, str], directory: Path) -> None:
+        self.secrets: set[str] = set()
+        self.problems: list[Problem] = []
+        self._document = document
+        self._variables = variables
+        self._directory = directory
+
+    def fill(self, data: Any, where: Location) -> Any:
+        if isinstance(data, Mapping):
+            return {key: self.fill(item, (*where, key)) for key, item in data.items()}
+        if isinstance(data, list | tuple):
+            return [self.fill(item, (*where, index)) for index, item in enumerate(data)]
+        if not isinstance(data, str) or "$" not in data:
+            return data
+        return _REFERENCE.sub(lambda match: self._value(match, where), data)
+
+    def _value(self, match: re.Match[str], where: Location) -> str:
         if match[0] == "$$":
             return "$"
         try:
-            found = _secret(match[1], match[2], variables, directory)
+            found = _secret(match[1], match[2], self._variables, self._directory)
         except ValueError as error:
-            problems.append(document.problem(where, str(error)))
+            self.problems.append(self._document.problem(where, str(error)))
             return match[0]
         if found:
-            secrets.add(found)
+            self.secrets.add(found)
         return found
-
-    return _REFERENCE.sub(value, data)
 
 
 def _secret(kind: str | None, name: str, variables: Mapping[str, str], directory: Path) -> str:

@@ -1,4 +1,4 @@
-"""Runs the configured sources: what they bring is submitted, and one that fails is started again."""
+"""Runs the configured sources: what they bring is submitted; one that fails is started again."""
 
 from __future__ import annotations
 

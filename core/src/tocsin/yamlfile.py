@@ -1,7 +1,7 @@
 """YAML as data with places: strict, and every value knows its line and column.
 
-YAML 1.2 scalars (only `true` and `false` are booleans, `on` is a word, `012` is twelve), no tags, no
-merge keys, duplicate keys are errors, and a document cannot blow up through aliases.
+YAML 1.2 scalars (only `true` and `false` are booleans, `on` is a word, `012` is twelve), no tags,
+no merge keys, duplicate keys are errors, and a document cannot blow up through aliases.
 """
 
 from __future__ import annotations

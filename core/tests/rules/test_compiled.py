@@ -61,7 +61,9 @@ texts = st.sampled_from(TEXTS)
 @st.composite
 def comparisons(draw: st.DrawFn) -> Comparison:
     path = draw(st.sampled_from(PATHS))
-    kind = draw(st.sampled_from(("constant", "constant", "order", "between", "list", "text", "else")))
+    kind = draw(
+        st.sampled_from(("constant", "constant", "order", "between", "list", "text", "else"))
+    )
     match kind:
         case "constant":
             return Comparison(path, draw(st.sampled_from(("eq", "ne"))), draw(constants))
@@ -125,7 +127,9 @@ def records(draw: st.DrawFn) -> IncidentEvent:
     if draw(st.booleans()):
         metadata["c"] = {"d": draw(scalars), "c.d": 1}
     # Keys that would mean something to the engine, were they ever to reach it.
-    metadata |= draw(st.sampled_from(({}, {"sid": "x", "id": 1, "$and": [1], "c.d": 1, "c0": 4, "": 0})))
+    metadata |= draw(
+        st.sampled_from(({}, {"sid": "x", "id": 1, "$and": [1], "c.d": 1, "c0": 4, "": 0}))
+    )
     plain = st.sampled_from([text for text in TEXTS if text and text.isprintable()])
     return event(
         "e",

@@ -90,17 +90,17 @@ async def test_only_the_poison_is_left_without_a_verdict(worker: Make, way: str)
     matcher = worker(way, deadline=0.5)
     program = rules_of_numbers()
     before = time.monotonic()
-    verdicts = await matcher.match(questions(program, *range(10), 50))
-    # Eleven questions are halved four times, and the one is asked once more.
-    assert time.monotonic() - before < 6 * (0.5 + 1)
-    assert verdicts == [None if n == POISON else (n,) for n in range(10)] + [()]
-    assert matcher.respawns == 6
+    verdicts = await matcher.match(questions(program, 1, 50, POISON, 3))
+    # Four questions are halved twice, and the one is asked once more.
+    assert time.monotonic() - before < 4 * (0.5 + 1.5)
+    assert verdicts == [(1,), (), None, (3,)]
+    assert matcher.respawns == 4
     assert await matcher.match(questions(program, 3, 4)) == [(3,), (4,)]
 
 
 async def test_two_poisons_in_one_batch(worker: Make) -> None:
-    asked = questions(rules_of_numbers(), 1, POISON, 2, 3, POISON, 4)
-    assert await worker("exit").match(asked) == [(1,), None, (2,), (3,), None, (4,)]
+    asked = questions(rules_of_numbers(), POISON, 1, POISON)
+    assert await worker("exit").match(asked) == [None, (1,), None]
 
 
 @pytest.mark.parametrize("way", ["crash once", "hang once"])
@@ -212,10 +212,9 @@ async def test_the_worker_checks_what_it_is_given() -> None:
 async def test_the_engine_sets_the_poison_aside_and_goes_on(worker: Make) -> None:
     engine = Engine(load(*({"when": {"event_type": "fail", "metadata.n": n}} for n in range(10))))
     matcher = worker("crash")
-    signals = await detect(engine, matcher, digits(*range(10)))
+    signals = await detect(engine, matcher, digits(1, POISON, 8))
     assert [s.event_id for s in signals if isinstance(s, Quarantined)] == [f"e{POISON}"]
-    found = [s.event_ids for s in signals if isinstance(s, Detection)]
-    assert found == [(f"e{n}",) for n in range(10) if n != POISON]
+    assert [s.event_ids for s in signals if isinstance(s, Detection)] == [("e1",), ("e8",)]
     assert engine.statistics.quarantined == 1
     (later,) = await detect(engine, matcher, [event("later", 60, metadata={"n": 3})])
     assert isinstance(later, Detection)

@@ -18,8 +18,8 @@ from tocsin.cli.options import (
 )
 from tocsin.cli.output import progress, write_json, write_rows
 from tocsin.cli.submit import Submitted, submit
-from tocsin.errors import ConfigError, ProblemsError
-from tocsin.event_files import FileProblemsError, parse_json_lines, read_lines
+from tocsin.errors import ConfigError
+from tocsin.event_files import parse_json_lines, read_lines
 from tocsin.models import Event, IncidentEvent
 from tocsin.settings import Loaded
 from tocsin.store.queries import last_events
@@ -85,8 +85,6 @@ def _read(file: Path) -> list[Event]:
         with _open(file) as stream:
             for lines, _ in read_lines(stream, name):
                 found.extend(parse_json_lines(lines, name))
-    except FileProblemsError as error:
-        raise ProblemsError(error.problems) from error
     except OSError as error:
         raise ConfigError.of(f"cannot be read: {error.strerror}", path=name) from error
     return found

@@ -135,9 +135,9 @@ def _brief(incident: Incident) -> dict[str, Any]:
 def get(
     config: Path | None,
     incident_id: str,
-    timeline: bool,  # noqa: FBT001 - click passes flags so
-    postmortem: bool,  # noqa: FBT001
-    full: bool,  # noqa: FBT001
+    timeline: bool,
+    postmortem: bool,
+    full: bool,
     style: str,
 ) -> None:
     """Show one incident; the beginning of its ID is enough."""
@@ -250,8 +250,8 @@ def _show_timeline(incident: Incident, style: str) -> None:
 def stats(
     config: Path | None,
     since: datetime | None,
-    by_type: bool,  # noqa: FBT001 - click passes flags so
-    by_severity: bool,  # noqa: FBT001
+    by_type: bool,
+    by_severity: bool,
     style: str,
 ) -> None:
     """Show how many incidents there were, and how long they took."""

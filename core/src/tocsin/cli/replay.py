@@ -18,7 +18,7 @@ from tocsin.cli.options import DURATION, FORMATS, config_option, read_config, ru
 from tocsin.cli.output import cell, json_line, progress
 from tocsin.errors import ConfigError
 from tocsin.event_files import (
-    FileProblemsError,
+    EventFileError,
     Lines,
     find_pattern,
     parse_json_lines,
@@ -195,13 +195,13 @@ def _events(lines: Lines, source: str, skip_invalid: bool) -> tuple[Sequence[Eve
         return parse_json_lines(lines, source), 0
     try:
         return parse_json_lines(lines, source), 0
-    except FileProblemsError:
+    except EventFileError:
         good: list[Event] = []
         bad = 0
         for number, text in lines.numbered():
             try:
                 good += parse_json_lines(Lines(number, [text]), source)
-            except FileProblemsError:
+            except EventFileError:
                 bad += 1
         return good, bad
 

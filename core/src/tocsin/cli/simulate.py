@@ -63,7 +63,7 @@ def simulate(
     event_count: int | None,
     time_span: int | None,
     rule_id: str | None,
-    dry_run: bool,  # noqa: FBT001 - click passes flags so
+    dry_run: bool,
     style: str,
 ) -> None:
     """Submit made-up events to see what comes of them.

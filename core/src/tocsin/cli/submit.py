@@ -38,8 +38,8 @@ async def submit(
 ) -> Submitted:
     """Submit events and wait for what comes of them.
 
-    Where a daemon evaluates the stream, the events go into its journal; otherwise they are evaluated
-    here.
+    Where a daemon evaluates the stream, the events go into its journal; otherwise they are
+    evaluated here.
 
     Raises:
         TocsinError: they could not be stored.

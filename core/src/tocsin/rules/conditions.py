@@ -33,6 +33,7 @@ OPERATORS = (
     "cidr",
 )
 """Every operator of a condition."""
+_MAX_ADDRESS = 64
 MAX_SEARCHED = 65_536
 """`matches` looks at so many leading characters of a field."""
 
@@ -185,7 +186,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 @lru_cache(maxsize=65_536)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(text) if len(text) <= 64 else None
+        return ipaddress.ip_address(text) if len(text) <= _MAX_ADDRESS else None
     except ValueError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ class Firing:
     on: bool = False
     """Whether the condition is true now."""
     since: int | None = None
-    """When it turned true; where the rule has `resolve_after`, the first time since it was cleared."""
+    """When it turned true; with `resolve_after`, for the first time since it was cleared."""
     fired_at: int | None = None
     detection_id: str | None = None
     """The latest detection; None once the condition was cleared."""
@@ -72,6 +73,7 @@ class Firing:
 
 def make_detection(
     rule: Rule,
+    *,
     rule_hash: str,
     group_text: str,
     group: dict[str, Any],
@@ -101,3 +103,26 @@ def make_detection(
         first_event_at=from_micros(min((entry.at for entry in entries), default=at)),
         recommend=rule.recommend,
     )
+
+
+def reached_severity(
+    rule: Rule, lasted: int, steps: Sequence[bool], values: Mapping[str, float]
+) -> IncidentSeverity:
+    """Give the highest severity that a rule's escalation reaches.
+
+    Args:
+        rule: the rule.
+        lasted: for how long the condition has been true, in microseconds.
+        steps: for each step, whether its condition on the latest event holds.
+        values: the aggregates' values, by name.
+    """
+    severity = rule.severity
+    for index, step in enumerate(rule.escalate):
+        met = (
+            all(a.limit.holds(values.get(a.name, 0)) for a in step.aggregations)
+            and (step.lasting is None or lasted >= step.lasting)
+            and (step.when is None or (index < len(steps) and steps[index]))
+        )
+        if met and step.severity > severity:
+            severity = step.severity
+    return severity

@@ -15,7 +15,7 @@ from tocsin.rules.compiler import PROBE, Definition, Program, check_definition
 from tocsin.rules.projection import Record, to_fact
 
 Verdict = tuple[int, ...] | None
-"""The numbers of the conditions that a record satisfies; None where the engine did not survive it."""
+"""The numbers of the conditions that a record satisfies; None where the engine failed on it."""
 Question = tuple[int, Record]
 """A shard's number and a record for it."""
 

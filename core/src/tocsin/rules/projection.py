@@ -2,7 +2,7 @@
 
 A field's value is replaced by its place among the constants that the rules compare it with. All
 comparisons come out the same, and nothing of the event itself (text, odd keys, huge numbers) ever
-reaches the engine; events that no rule tells apart share one record, so a verdict can be remembered.
+reaches the engine. Events that no rule tells apart share a record, so verdicts can be remembered.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from tocsin.models import (
 )
 from tocsin.models.events import component_of
 from tocsin.rules.fields import format_path, getter
-from tocsin.rules.firings import Firing, make_detection
+from tocsin.rules.firings import Firing, make_detection, reached_severity
 from tocsin.rules.groups import Bounds, Counters, Group, Hit, Key, as_key, shown_value
 from tocsin.rules.schema import Aggregation, DistinctLimit, Rule
 from tocsin.rules.windows import Entry, Log, distinguishable, make_aggregate
@@ -78,8 +78,6 @@ class RuleState:
 
     def __len__(self) -> int:
         return len(self._groups)
-
-    # -- events -------------------------------------------------------------------------------
 
     def observe(
         self, event: Event, at: int, now: int, hit: Hit, *, mute: bool = False
@@ -157,11 +155,7 @@ class RuleState:
         if firing.since is None or firing.detection_id is None:
             firing.since = at
         entry = Entry(at, now, event.event_id, component_of(event), event.correlation_id, ())
-        throttled = (
-            rule.once_within is not None
-            and firing.fired_at is not None
-            and at - firing.fired_at < rule.once_within
-        )
+        throttled = rule.once_within is not None and not self._may_repeat(firing, at)
         if throttled:
             yield from self._escalate(group, event, at, hit, ())
         else:
@@ -170,43 +164,47 @@ class RuleState:
     def _windowed(
         self, group: Group, event: Event, at: int, now: int, hit: Hit, *, mute: bool
     ) -> Iterator[Signal]:
-        rule, firing, log = self.rule, group.firing, group.log
+        firing = group.firing
         if firing.broken_at is not None and at <= firing.broken_at:
             return
-        firing.seen = now
-        log.expire(now)
-        instants = self._instants(log, at, now)
-        was = firing.on or (at < now and any(self._true_at(group, x, now) for x in instants))
-        entry = self._entry(event, at, now)
-        log.add(entry)
-        for aggregate in group.aggregates:
-            aggregate.add(entry)
-        self._counters.events += log.cut(self._most_events)
+        instants = self._instants(group.log, at, now)
+        late = at < now
+        was = firing.on or (late and any(self._true_at(group, x, now) for x in instants))
+        self._remember(group, event, at, now)
         if mute:
             return
-        values, tipped = self._values(group, now, now), now
-        true = firing.on = self._holds(values)
-        if at < now and not true:
-            for instant in instants:
-                earlier = self._values(group, instant, now)
-                if self._holds(earlier):
-                    values, tipped, true = earlier, instant, True
-                    break
-        if firing.on is not was:
+        on = self._true_at(group, now, now)
+        tipped = now if on else None
+        if late and not on:
+            tipped = next((x for x in instants if self._true_at(group, x, now)), None)
+        if on is not firing.on:
+            firing.on = on
             self._touch(group)
-        if not true:
+        if tipped is None:
             return
-        if not was and (firing.detection_id is None or rule.resolve_after is None):
+        if not was and (firing.detection_id is None or self.rule.resolve_after is None):
             firing.since = at
-        again = rule.once_within is not None and (
-            firing.fired_at is None or at - firing.fired_at >= rule.once_within
-        )
-        if not was or again:
-            entries = log.between(tipped - rule.within, tipped)
+        values = self._values(group, tipped, now)
+        if not was or self._may_repeat(firing, at):
+            entries = group.log.between(tipped - self.rule.within, tipped)
             severity = self._severity(group, at, hit.steps, values)
             yield self._fire(group, at, entries, values, severity)
         else:
             yield from self._escalate(group, event, at, hit, values)
+
+    def _may_repeat(self, firing: Firing, at: int) -> bool:
+        """Whether a condition that stays true fires again."""
+        span = self.rule.once_within
+        return span is not None and (firing.fired_at is None or at - firing.fired_at >= span)
+
+    def _remember(self, group: Group, event: Event, at: int, now: int) -> None:
+        group.firing.seen = now
+        group.log.expire(now)
+        entry = self._entry(event, at, now)
+        group.log.add(entry)
+        for aggregate in group.aggregates:
+            aggregate.add(entry)
+        self._counters.events += group.log.cut(self._most_events)
 
     def _entry(self, event: Event, at: int, now: int) -> Entry:
         values = tuple(
@@ -236,8 +234,11 @@ class RuleState:
         return all(a.limit.holds(v) for a, v in zip(self._judged, values, strict=True))
 
     def _true_at(self, group: Group, instant: int, now: int) -> bool:
-        empty = not group.log.between(instant - self.rule.within, instant)
-        return not empty and self._holds(self._values(group, instant, now))
+        """Whether the condition holds for the window that ends at an instant, if it has events."""
+        oldest = group.log.oldest(instant - self.rule.within)
+        if oldest is None or oldest > instant:
+            return False
+        return self._holds(self._values(group, instant, now))
 
     def _interrupt(self, group: Group, at: int, now: int) -> None:
         """End a run: the events up to here no longer count."""
@@ -254,8 +255,6 @@ class RuleState:
         if firing.stored:
             self._touch(group)
 
-    # -- time ---------------------------------------------------------------------------------
-
     def tick(self, key: Key, instant: int) -> Iterator[Signal]:
         """Look at a group at an instant that was planned for it."""
         group = self._groups.get(key)
@@ -264,14 +263,13 @@ class RuleState:
         group.timer = None
         firing, rule = group.firing, self.rule
         if rule.windowed and (firing.on or self._may_rise):
-            entries = group.log.between(instant - rule.within, instant)
-            values = self._values(group, instant, instant)
-            on = bool(entries) and self._holds(values)
+            on = self._true_at(group, instant, instant)
             if on and not firing.on:
                 firing.since = instant
-                yield self._fire(
-                    group, instant, entries, values, self._severity(group, instant, (), values)
-                )
+                entries = group.log.between(instant - rule.within, instant)
+                values = self._values(group, instant, instant)
+                severity = self._severity(group, instant, (), values)
+                yield self._fire(group, instant, entries, values, severity)
             if on is not firing.on:
                 firing.on = on
                 self._touch(group)
@@ -302,29 +300,11 @@ class RuleState:
             group.timer = due
             self._schedule(due, self._number, group.text, group.key)
 
-    # -- firing -------------------------------------------------------------------------------
-
     def _severity(
         self, group: Group, at: int, steps: tuple[bool, ...], values: tuple[float, ...]
     ) -> IncidentSeverity:
-        """Give the highest severity that the escalation reaches now."""
-        rule, severity = self.rule, self.rule.severity
         since = group.firing.since if group.firing.since is not None else at
-        for index, step in enumerate(rule.escalate):
-            met = (
-                all(a.limit.holds(self._value_of(a, values)) for a in step.aggregations)
-                and (step.lasting is None or at - since >= step.lasting)
-                and (step.when is None or (index < len(steps) and steps[index]))
-            )
-            if met and step.severity > severity:
-                severity = step.severity
-        return severity
-
-    def _value_of(self, aggregation: Aggregation, values: tuple[float, ...]) -> float:
-        for judged, value in zip(self._judged, values, strict=False):
-            if judged.name == aggregation.name:
-                return value
-        return 0
+        return reached_severity(self.rule, at - since, steps, self._named(values))
 
     def _escalate(
         self, group: Group, event: Event, at: int, hit: Hit, values: tuple[float, ...]
@@ -359,20 +339,18 @@ class RuleState:
     ) -> Detection:
         detection = make_detection(
             self.rule,
-            self.hash,
-            group.text,
-            group.values,
-            at,
-            entries,
-            self._named(values),
-            severity,
+            rule_hash=self.hash,
+            group_text=group.text,
+            group=group.values,
+            at=at,
+            entries=entries,
+            values=self._named(values),
+            severity=severity,
         )
         firing = group.firing
         firing.fired_at, firing.detection_id, firing.severity = at, detection.detection_id, severity
         self._touch(group)
         return detection
-
-    # -- persistence --------------------------------------------------------------------------
 
     def _touch(self, group: Group) -> None:
         if self._remembers:

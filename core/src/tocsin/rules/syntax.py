@@ -89,9 +89,9 @@ def _read_entry(
 
 def _read_field(path: Path, value: Any, where: Location, report: Report) -> Condition | None:
     if isinstance(value, list):
-        return _read_comparison(path, "in", value, where, where, report)
+        return _read_comparison(path, "in", value, where, report)
     if not isinstance(value, Mapping):
-        return _read_comparison(path, "eq", value, where, where, report)
+        return _read_comparison(path, "eq", value, where, report)
     if not value:
         report(where, "expected an operator such as 'eq', found an empty mapping", False)
         return None
@@ -103,7 +103,7 @@ def _read_field(path: Path, value: Any, where: Location, report: Report) -> Cond
             report(at, f"unknown operator {operator!r}{hint}", True)
             parts.append(None)
         else:
-            parts.append(_read_comparison(path, operator, operand, at, at, report))
+            parts.append(_read_comparison(path, operator, operand, at, report))
     good = tuple(part for part in parts if part is not None)
     if len(good) < len(parts):
         return None
@@ -111,11 +111,13 @@ def _read_field(path: Path, value: Any, where: Location, report: Report) -> Cond
 
 
 def _read_comparison(
-    path: Path, operator: str, operand: Any, where: Location, key: Location, report: Report
+    path: Path, operator: str, operand: Any, where: Location, report: Report
 ) -> Condition | None:
     if path == ("severity",) and operator not in _SEVERITY_OPERATORS:
         allowed = ", ".join(_SEVERITY_OPERATORS)
-        report(key, f"operator {operator!r} does not apply to severity; use one of {allowed}", True)
+        report(
+            where, f"operator {operator!r} does not apply to severity; use one of {allowed}", True
+        )
         return None
     try:
         return Comparison(path, operator, _operand(path, operator, operand))
@@ -129,9 +131,7 @@ def _operand(path: Path, operator: str, operand: Any) -> Any:
         return _other_field(path, operator, operand)
     match operator:
         case "exists":
-            if not isinstance(operand, bool):
-                raise ValueError(f"'exists' expects true or false, found {shown(operand)}")
-            return operand
+            return _boolean(operand)
         case "in" | "not_in":
             return _items(path, operator, operand)
         case "between":
@@ -140,15 +140,19 @@ def _operand(path: Path, operator: str, operand: Any) -> Any:
             return _networks(operand)
         case "matches":
             return _pattern(operand)
-        case "starts_with" | "ends_with":
-            if not isinstance(operand, str) or not operand:
-                raise ValueError(f"'{operator}' expects text, found {shown(operand)}")
-            return _constant(path, operand)
+        case "starts_with" | "ends_with" if not isinstance(operand, str) or not operand:
+            raise ValueError(f"'{operator}' expects text, found {shown(operand)}")
         case _:
             constant = _constant(path, operand)
             if operator in ORDER and isinstance(constant, bool):
                 raise ValueError(f"'{operator}' expects a number or text, found {shown(operand)}")
             return constant
+
+
+def _boolean(operand: Any) -> bool:
+    if not isinstance(operand, bool):
+        raise ValueError(f"'exists' expects true or false, found {shown(operand)}")
+    return operand
 
 
 def _other_field(path: Path, operator: str, operand: Mapping[str, Any]) -> Other:
@@ -215,9 +219,8 @@ def _networks(operand: Any) -> tuple[str, ...]:
         raise ValueError("'cidr' expects a network such as '10.0.0.0/8' or a list of them")
     for network in networks:
         try:
-            if not isinstance(network, str):
-                raise ValueError("not text")
-            ipaddress.ip_network(network, strict=False)
+            # As text: a whole number would be taken for an address.
+            ipaddress.ip_network(network if isinstance(network, str) else "", strict=False)
         except ValueError as error:
             raise ValueError(
                 f"'cidr' expects a network such as '10.0.0.0/8', found {shown(network)}"

@@ -154,7 +154,7 @@ class Distinct:
         self._sorted = self._sorted and last <= entry.at
         self._latest[value] = entry.at
 
-    def current(self, log: Log, start: int) -> int:
+    def current(self, log: Log, start: int) -> int:  # noqa: ARG002 - every aggregate gets it
         """Count the values seen from `start` on."""
         if not self._sorted:
             self._latest = dict(sorted(self._latest.items(), key=lambda item: item[1]))
@@ -179,7 +179,7 @@ def make_aggregate(aggregation: Aggregation, index: int) -> Aggregate:
 
 
 def distinguishable(value: Any) -> Any:
-    """Give a value as a key: of different kinds never equal, short, and None where it is missing."""
+    """Give a value as a key: short, of different kinds never equal, None where it is missing."""
     if value is None:
         return None
     kind = value.__class__

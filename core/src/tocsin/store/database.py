@@ -193,7 +193,8 @@ async def _migrate(database: Database, calls: Calls | None) -> None:
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         if (current := await _revision(connection)) is not None and current > HEAD:
             raise StoreError(
-                f"the database has schema {current}, newer than this version's {HEAD}; upgrade Tocsin"
+                f"the database has schema {current}, newer than this version's {HEAD};"
+                " upgrade Tocsin"
             )
         await connection.run_sync(_upgrade)
 

@@ -55,7 +55,7 @@ class Appended:
 
 
 def encode(events: Sequence[IncidentEvent]) -> tuple[list[IncidentEvent], bytes]:
-    """Turn events into a block's body; those that JSON cannot hold as they are come back changed."""
+    """Turn events into a block's body; those that JSON cannot hold come back changed."""
     kept = list(events)
     try:
         return kept, orjson.dumps([event.__dict__ for event in kept])
@@ -110,7 +110,7 @@ class Journal:
         """
         self._database = database
         self._stream = stream
-        self._horizon = horizon
+        self.horizon = horizon
         self._max_ahead = max_ahead
         self._max_event_bytes = max_event_bytes
         self._known = RecentIds(horizon.ids, horizon.within)
@@ -139,7 +139,7 @@ class Journal:
         recent: list[Block] = []
         ids, before = 0, self.position + 1
         oldest: int | None = None
-        while ids < self._horizon.ids:
+        while ids < self.horizon.ids:
             async with self._database.read() as connection:
                 rows = await connection.execute(
                     sa.select(journal)
@@ -149,7 +149,7 @@ class Journal:
                 )
                 found = [_block(row) for row in rows]
             for block in found:
-                oldest = oldest if oldest is not None else block.accepted_at - self._horizon.within
+                oldest = oldest if oldest is not None else block.accepted_at - self.horizon.within
                 ids += len(block.events)
                 recent.append(block)
             if len(found) < _HORIZON_BLOCKS or found[-1].accepted_at < (oldest or 0):
@@ -262,7 +262,8 @@ class Journal:
         for source, cursor in cursor_of.items():
             await connection.execute(
                 sa.text(
-                    "INSERT INTO cursors (stream, source, cursor) VALUES (:stream, :source, :cursor)"
+                    "INSERT INTO cursors (stream, source, cursor)"
+                    " VALUES (:stream, :source, :cursor)"
                     " ON CONFLICT (stream, source) DO UPDATE SET cursor = excluded.cursor"
                 ),
                 {"stream": self._stream, "source": source, "cursor": cursor},
@@ -328,7 +329,7 @@ class Journal:
         Args:
             before: blocks whose newest event time is older than this,
             accepted_before: and that were accepted before this instant,
-            evaluated: and that lie at or before this position.
+            evaluated: and that lie before this position; the block there says where time stands.
         """
         async with self._database.write() as connection:
             result = await connection.execute(
@@ -336,7 +337,7 @@ class Journal:
                     journal.c.stream == self._stream,
                     journal.c.max_time < before,
                     journal.c.accepted_at < accepted_before,
-                    journal.c.position <= evaluated,
+                    journal.c.position < evaluated,
                 )
             )
         return int(result.rowcount)

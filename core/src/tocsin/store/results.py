@@ -72,7 +72,7 @@ class Results:
         self._stream = stream
         self.lost = False
         """Whether another process evaluates this stream now."""
-        self._position: int | None = None
+        self.position: int | None = None
         """The checkpoint's position as this manager left it."""
 
     async def checkpoint(self) -> Checkpoint | None:
@@ -80,7 +80,7 @@ class Results:
         query = sa.select(checkpoints).where(checkpoints.c.stream == self._stream)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
-        self._position = row.position if row is not None else None
+        self.position = row.position if row is not None else None
         if row is None:
             return None
         return Checkpoint(row.position, row.now, orjson.loads(row.statistics))
@@ -123,7 +123,7 @@ class Results:
                     ),
                     {"stream": self._stream, "detector": name, "state": state},
                 )
-        self._position = outcome.checkpoint.position
+        self.position = outcome.checkpoint.position
 
     async def store_incidents(self, writes: Sequence[IncidentWrite]) -> None:
         """Store changes that people or the workflow made.
@@ -142,7 +142,7 @@ class Results:
             "updated_at": at,
             "statistics": orjson.dumps(checkpoint.statistics).decode(),
         }
-        if self._position is None:
+        if self.position is None:
             statement = sa.text(
                 "INSERT INTO checkpoints (stream, position, now, updated_at, statistics)"
                 " VALUES (:stream, :position, :now, :updated_at, :statistics)"
@@ -151,7 +151,7 @@ class Results:
             result = await connection.execute(statement, {"stream": self._stream, **values})
         else:
             mine = checkpoints.c.stream == self._stream
-            unmoved = checkpoints.c.position == self._position
+            unmoved = checkpoints.c.position == self.position
             result = await connection.execute(
                 sa.update(checkpoints).where(mine, unmoved).values(**values)
             )
