@@ -19,7 +19,7 @@ from tocsin.store.journal import NEVER, Block, Journal
 from tocsin.store.results import Checkpoint, IncidentWrite, Outcome, Results
 
 _log = logging.getLogger(__name__)
-_SLICE = 200
+_SLICE = 100
 """Events evaluated before the host's loop has its turn."""
 _TOGETHER = 4000
 """Events whose results are stored together at most."""
@@ -96,6 +96,7 @@ class Evaluation:
         Returns:
             The statistics that were stored with the checkpoint.
         """
+        await self._matcher.start()
         checkpoint = await self._results.checkpoint()
         if checkpoint is not None:
             self.position = checkpoint.position
@@ -186,14 +187,11 @@ class Evaluation:
 
     async def _evaluate(self, block: Block, *, mute: bool = False) -> list[list[Signal]]:
         """Put a block through the engine, in slices so that the loop stays free."""
-        believed: list[Event] = []
+        believed, ahead = self._journal.part_ahead(block)
         said: list[list[Signal]] = []
-        for event in block.events:
-            if self._journal.is_ahead(event, block.accepted_at):
-                self._recent[event.event_id] = as_model(event)
-                said.append([_from_the_future(event)])
-            else:
-                believed.append(event)
+        for event in ahead:
+            self._recent[event.event_id] = as_model(event)
+            said.append([_from_the_future(event)])
         for start in range(0, len(believed), _SLICE):
             part = believed[start : start + _SLICE]
             prepared = self._engine.prepare(part)

@@ -20,7 +20,8 @@ async def let_go(
     """Delete blocks of the journal once; gives how many.
 
     A block stays while its events are younger than the retention in event time, while a window
-    could still need them after a crash, while it is not evaluated, and while its ids may come again.
+    could still need them after a crash, while it is not evaluated, and while its ids could come
+    again.
     """
     if engine.now is None or results.position is None:
         return 0

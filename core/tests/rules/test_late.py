@@ -152,6 +152,14 @@ def test_after_an_interruption_a_run_may_start_at_the_same_instant(at: float) ->
     assert play(spec, *events, event("b", 10), event("c", 11)) == [(11, ("b", "c"))]
 
 
+@pytest.mark.parametrize("instant", ["9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"])
+def test_a_clock_that_is_far_off_does_not_stop_the_others(instant: str) -> None:
+    off = event("off", timestamp=instant, source="broken")
+    spec = {"group_by": ["source"], "resolve_after": "10m"}
+    events = [event("a", 0), off, event("b", 1), event("c", 2)]
+    assert [ids for _, ids in play(spec, *events)] == [("a",), ("off",), ("b",), ("c",)]
+
+
 def test_batches_do_not_matter() -> None:
     events = []
     for second in (0, 1, 2, 60, 61, 5, 62):

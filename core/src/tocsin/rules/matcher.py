@@ -23,6 +23,14 @@ Question = tuple[int, Record]
 class Matcher(Protocol):
     """Judges records."""
 
+    async def start(self) -> None:
+        """Get ready, so that the first batch does not wait.
+
+        Raises:
+            MatcherError: the rules engine cannot be had.
+        """
+        ...
+
     async def match(self, questions: Sequence[Question]) -> list[Verdict]:
         """Give the verdict on each question, in order."""
         ...
@@ -110,6 +118,9 @@ class InlineMatcher:
         """Give the verdict on each question, in order."""
         shards = self._shards
         return [shards[number].match(to_fact(record)) for number, record in questions]
+
+    async def start(self) -> None:
+        """Do nothing: the engine was loaded when this was made."""
 
     async def match(self, questions: Sequence[Question]) -> list[Verdict]:
         """Give the verdict on each question, in order."""

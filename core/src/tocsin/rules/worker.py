@@ -40,7 +40,7 @@ class WorkerMatcher:
     def __init__(
         self, program: Program, *, deadline: float = 2.0, command: Sequence[str] = COMMAND
     ) -> None:
-        """Prepare; the process starts with the first batch.
+        """Prepare; the process starts with `start`, or else with the first batch.
 
         Args:
             program: the compiled conditions.
@@ -55,6 +55,15 @@ class WorkerMatcher:
         self._process: asyncio.subprocess.Process | None = None
         self._asked = 0
         self._lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start the process.
+
+        Raises:
+            MatcherError: it does not start.
+        """
+        async with self._lock:
+            await self._running()
 
     async def match(self, questions: Sequence[Question]) -> list[Verdict]:
         """Give the verdict on each question, in order; None for one that kills the worker.

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import importlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -17,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from tocsin.calls import Calls
 from tocsin.errors import StoreError
+
+Result = TypeVar("Result")
 
 HEAD = "0001"
 """The newest revision of the schema; a test compares it with alembic's own answer."""
@@ -61,12 +64,14 @@ def database_url(text: str, *, directory: Path | None = None) -> URL:
 
 
 class Database:
-    """An open database. Reads run side by side; writes of one manager take turns."""
+    """An open database. Reads run side by side on the loop; writes take turns in one thread."""
 
-    def __init__(self, engine: AsyncEngine, writer: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, writer: sa.Engine) -> None:
         self._engine = engine
         self._writer = writer
-        self._lock = asyncio.Lock()
+        # One thread: a transaction is one visit to it, not one for each statement, and the loop's
+        # other work does not come between its statements.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tocsin-writer")
         self.postgresql = engine.dialect.name == "postgresql"
         self.file = engine.url.database or ""
         """The file of an SQLite database, the name of a PostgreSQL one."""
@@ -82,17 +87,24 @@ class Database:
             async with self._engine.connect() as connection:
                 yield connection
 
-    @contextlib.asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection in a transaction: all of it is committed, or nothing.
+    async def write(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """Do work in a transaction: all of it is committed, or nothing.
 
         Raises:
             StoreError: the database does not answer, is full, or may not be written.
         """
-        async with self._lock:
-            with translated():
-                async with self._writer.begin() as connection:
-                    yield connection
+
+        def transaction() -> Result:
+            with translated(), self._writer.begin() as connection:
+                return work(connection)
+
+        future = asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # The transaction goes on to its end; whoever cancelled waits no longer than it takes.
+            await asyncio.wait([future])
+            raise
 
     async def hold(self) -> AsyncConnection:
         """Give a connection that the caller keeps and closes."""
@@ -101,7 +113,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections; afterwards no thread of theirs is left."""
-        await self._writer.dispose()
+        self._thread.shutdown(wait=True)
+        self._writer.dispose()
         await self._engine.dispose()
 
 
@@ -135,11 +148,20 @@ async def open_database(url: URL, calls: Calls | None = None) -> Database:
     """
     if url.drivername.startswith("sqlite"):
         _check_file(Path(url.database or ""))
-        engine = _sqlite(url, "BEGIN", pool_size=4)
-        writer = _sqlite(url, "BEGIN IMMEDIATE", pool_size=1)
+        arguments = {"timeout": _BUSY_SECONDS, "isolation_level": None}
+        engine = create_async_engine(url, pool_size=4, max_overflow=0, connect_args=arguments)
+        _prepare_sqlite(engine.sync_engine, "BEGIN")
+        writer = sa.create_engine(
+            url.set(drivername="sqlite"),
+            poolclass=sa.QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            connect_args={**arguments, "check_same_thread": False},
+        )
+        _prepare_sqlite(writer, "BEGIN IMMEDIATE")
     else:
         engine = create_async_engine(url, pool_size=4, max_overflow=2, pool_pre_ping=True)
-        writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        writer = sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
     database = Database(engine, writer)
     try:
         await _migrate(database, calls)
@@ -158,15 +180,8 @@ def _check_file(path: Path) -> None:
         raise StoreError(f"the database {str(path)!r} is a directory; name a file")
 
 
-def _sqlite(url: URL, begin: str, *, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None},
-    )
-
-    @sa.event.listens_for(engine.sync_engine, "connect")
+def _prepare_sqlite(engine: sa.Engine, begin: str) -> None:
+    @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         # WAL lets others read while one writes; FULL makes each commit survive a power cut.
@@ -174,36 +189,36 @@ def _sqlite(url: URL, begin: str, *, pool_size: int) -> AsyncEngine:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
-    @sa.event.listens_for(engine.sync_engine, "begin")
+    @sa.event.listens_for(engine, "begin")
     def start(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
-
-    return engine
 
 
 async def _migrate(database: Database, calls: Calls | None) -> None:
     async with database.read() as connection:
-        current = await _revision(connection)
+        current = await connection.run_sync(_revision)
     if current == HEAD:
         return
     if calls is not None:
         await calls.run(importlib.import_module, "alembic.command")
-    async with database.write() as connection:
-        if database.postgresql:
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        if (current := await _revision(connection)) is not None and current > HEAD:
-            raise StoreError(
-                f"the database has schema {current}, newer than this version's {HEAD};"
-                " upgrade Tocsin"
-            )
-        await connection.run_sync(_upgrade)
+    await database.write(_bring_up_to_date)
 
 
-async def _revision(connection: AsyncConnection) -> str | None:
-    exists = await connection.run_sync(lambda sync: sa.inspect(sync).has_table("alembic_version"))
-    if not exists:
+def _bring_up_to_date(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    current = _revision(connection)
+    if current is not None and current > HEAD:
+        raise StoreError(
+            f"the database has schema {current}, newer than this version's {HEAD}; upgrade Tocsin"
+        )
+    _upgrade(connection)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    revision = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
     return str(revision) if revision is not None else None
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tocsin.clock import to_micros
+from tocsin.clock import from_micros, to_micros
 from tocsin.deduplication import RecentIds
 from tocsin.errors import EventError
 from tocsin.models import IncidentEvent
@@ -119,20 +118,22 @@ class Journal:
 
     async def open(self) -> None:
         """Find the end of the stream and the ids that are still within the horizon."""
-        async with self._database.write() as connection:
-            await connection.execute(
+
+        def work(connection: sa.Connection) -> int:
+            connection.execute(
                 sa.text(
                     "INSERT INTO streams (stream, position, max_time) VALUES (:stream, 0, :never)"
                     " ON CONFLICT (stream) DO NOTHING"
                 ),
                 {"stream": self._stream, "never": NEVER},
             )
-            self.position = await self._end(connection)
+            return int(connection.scalar(self._end()) or 0)
+
+        self.position = await self._database.write(work)
         await self._remember_recent()
 
-    async def _end(self, connection: AsyncConnection) -> int:
-        query = sa.select(streams.c.position).where(streams.c.stream == self._stream)
-        return int(await connection.scalar(query) or 0)
+    def _end(self) -> sa.Select[tuple[int]]:
+        return sa.select(streams.c.position).where(streams.c.stream == self._stream)
 
     async def _remember_recent(self) -> None:
         """Read back from the end until the horizon is full."""
@@ -161,9 +162,13 @@ class Journal:
     def _remember(self, block: Block) -> None:
         self._known.add(block.events, block.accepted_at)
 
-    def is_ahead(self, event: Event, accepted_at: int) -> bool:
-        """Say whether an event's time lies too far in the future to be believed."""
-        return to_micros(event.timestamp) > accepted_at + self._max_ahead
+    def part_ahead(self, block: Block) -> tuple[Sequence[Event], Sequence[Event]]:
+        """Part a block into the events to judge, and those too far in the future to be believed."""
+        limit = from_micros(block.accepted_at + self._max_ahead)
+        ahead = [event for event in block.events if event.timestamp > limit]
+        if not ahead:
+            return block.events, ()
+        return [event for event in block.events if event.timestamp <= limit], ahead
 
     async def append(
         self,
@@ -193,35 +198,36 @@ class Journal:
         if len(body) > self._max_event_bytes:
             for event in kept:
                 _check_size(event, self._max_event_bytes)
-        missed: list[Block] = []
-        async with self._database.write() as connection:
-            if not fresh and advance_to is None:
-                await self._store_cursors(connection, cursor_of or {})
+
+        def work(connection: sa.Connection) -> Appended:
+            self._store_cursors(connection, cursor_of or {})
+            if not kept and advance_to is None:
                 return Appended(None, len(events))
             newest = self._newest(kept, accepted_at, advance_to)
-            position, max_time = await self._claim(connection, newest)
-            if position != self.position + 1:
-                missed = await self._between(connection, self.position, position)
-                for block in missed:
-                    self._remember(block)
-                fresh = self._known.fresh(kept)
-                if len(fresh) < len(kept):
-                    kept, body = encode(fresh)
-            await connection.execute(
+            position, max_time = self._claim(connection, newest)
+            missed, new, content = self._between(connection, position), kept, body
+            if missed:
+                known = {event.event_id for block in missed for event in block.events}
+                new = [event for event in kept if event.event_id not in known]
+                content = encode(new)[1]
+            connection.execute(
                 sa.insert(journal).values(
                     stream=self._stream,
                     position=position,
                     accepted_at=accepted_at,
-                    count=len(kept),
+                    count=len(new),
                     max_time=max_time,
-                    body=body,
+                    body=content,
                 )
             )
-            await self._store_cursors(connection, cursor_of or {})
-        block = Block(position, accepted_at, max_time, tuple(kept))
-        self.position = position
-        self._remember(block)
-        return Appended(block, len(events) - len(kept), missed)
+            block = Block(position, accepted_at, max_time, tuple(new))
+            return Appended(block, len(events) - len(new), missed)
+
+        appended = await self._database.write(work)
+        for block in (*appended.missed, *((appended.block,) if appended.block else ())):
+            self.position = block.position
+            self._remember(block)
+        return appended
 
     def _newest(
         self, events: Sequence[IncidentEvent], accepted_at: int, advance_to: int | None
@@ -233,34 +239,35 @@ class Journal:
             newest = max((at for at in times if at <= limit), default=NEVER)
         return newest if advance_to is None else max(newest, advance_to)
 
-    async def _claim(self, connection: AsyncConnection, newest: int) -> tuple[int, int]:
+    def _claim(self, connection: sa.Connection, newest: int) -> tuple[int, int]:
         """Take the next position; whoever has it holds the stream until the commit."""
         later = sa.case((streams.c.max_time < newest, newest), else_=streams.c.max_time)
-        row = (
-            await connection.execute(
-                sa.update(streams)
-                .where(streams.c.stream == self._stream)
-                .values(position=streams.c.position + 1, max_time=later)
-                .returning(streams.c.position, streams.c.max_time)
-            )
+        row = connection.execute(
+            sa.update(streams)
+            .where(streams.c.stream == self._stream)
+            .values(position=streams.c.position + 1, max_time=later)
+            .returning(streams.c.position, streams.c.max_time)
         ).one()
         return int(row.position), int(row.max_time)
 
-    async def _between(self, connection: AsyncConnection, after: int, before: int) -> list[Block]:
-        rows = await connection.execute(
+    def _between(self, connection: sa.Connection, before: int) -> list[Block]:
+        """Read what others appended since this journal last looked."""
+        if before == self.position + 1:
+            return []
+        rows = connection.execute(
             sa.select(journal)
             .where(
                 journal.c.stream == self._stream,
-                journal.c.position > after,
+                journal.c.position > self.position,
                 journal.c.position < before,
             )
             .order_by(journal.c.position)
         )
         return [_block(row) for row in rows]
 
-    async def _store_cursors(self, connection: AsyncConnection, cursor_of: dict[str, str]) -> None:
+    def _store_cursors(self, connection: sa.Connection, cursor_of: dict[str, str]) -> None:
         for source, cursor in cursor_of.items():
-            await connection.execute(
+            connection.execute(
                 sa.text(
                     "INSERT INTO cursors (stream, source, cursor)"
                     " VALUES (:stream, :source, :cursor)"
@@ -281,7 +288,7 @@ class Journal:
 
     async def _ends_at(self) -> int:
         async with self._database.read() as connection:
-            return await self._end(connection)
+            return int(await connection.scalar(self._end()) or 0)
 
     async def cursor(self, source: str) -> str | None:
         """Give where a source goes on."""
@@ -317,7 +324,7 @@ class Journal:
                 )
             )
             if first is None:
-                return await self._end(connection), NEVER
+                return int(await connection.scalar(self._end()) or 0), NEVER
             before = await connection.scalar(
                 sa.select(sa.func.max(journal.c.max_time)).where(mine, journal.c.position < first)
             )
@@ -331,16 +338,13 @@ class Journal:
             accepted_before: and that were accepted before this instant,
             evaluated: and that lie before this position; the block there says where time stands.
         """
-        async with self._database.write() as connection:
-            result = await connection.execute(
-                sa.delete(journal).where(
-                    journal.c.stream == self._stream,
-                    journal.c.max_time < before,
-                    journal.c.accepted_at < accepted_before,
-                    journal.c.position < evaluated,
-                )
-            )
-        return int(result.rowcount)
+        query = sa.delete(journal).where(
+            journal.c.stream == self._stream,
+            journal.c.max_time < before,
+            journal.c.accepted_at < accepted_before,
+            journal.c.position < evaluated,
+        )
+        return await self._database.write(lambda connection: connection.execute(query).rowcount)
 
 
 def _block(row: sa.Row[tuple[object, ...]]) -> Block:

@@ -223,18 +223,16 @@ async def store_rule_changes(
     database: Database, changes: dict[str, dict[str, Any]], *, at: datetime
 ) -> None:
     """Store operators' changes to rules; an empty one forgets all earlier changes of the rule."""
-    async with database.write() as connection:
+
+    def work(connection: sa.Connection) -> None:
         for rule_id, change in changes.items():
-            await connection.execute(
-                sa.delete(rule_changes).where(rule_changes.c.rule_id == rule_id)
-            )
+            connection.execute(sa.delete(rule_changes).where(rule_changes.c.rule_id == rule_id))
             if change:
                 raw = orjson.dumps(change).decode()
-                await connection.execute(
-                    sa.insert(rule_changes).values(
-                        rule_id=rule_id, changes=raw, updated_at=to_micros(at)
-                    )
-                )
+                row = {"rule_id": rule_id, "changes": raw, "updated_at": to_micros(at)}
+                connection.execute(sa.insert(rule_changes).values(**row))
+
+    await database.write(work)
 
 
 def _incident(row: Any) -> Incident:

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tocsin.clock import to_micros
 from tocsin.errors import StoreError
@@ -107,22 +106,17 @@ class Results:
         Raises:
             StoreError: nothing was stored; also where another process has moved the checkpoint.
         """
-        async with self._database.write() as connection:
-            await self._move(connection, outcome.checkpoint, at)
+
+        def work(connection: sa.Connection) -> None:
+            self._move(connection, outcome.checkpoint, at)
             for write in outcome.writes:
-                await self._store_incident(connection, write)
-            await self._store_firings(connection, outcome)
+                self._store_incident(connection, write)
+            self._store_firings(connection, outcome)
             for quarantined, event in outcome.quarantined:
-                await self._store_quarantined(connection, quarantined, event)
-            for name, state in outcome.detectors.items():
-                await connection.execute(
-                    sa.text(
-                        "INSERT INTO detector_states (stream, detector, state)"
-                        " VALUES (:stream, :detector, :state)"
-                        " ON CONFLICT (stream, detector) DO UPDATE SET state = excluded.state"
-                    ),
-                    {"stream": self._stream, "detector": name, "state": state},
-                )
+                self._store_quarantined(connection, quarantined, event)
+            self._store_detectors(connection, outcome.detectors)
+
+        await self._database.write(work)
         self.position = outcome.checkpoint.position
 
     async def store_incidents(self, writes: Sequence[IncidentWrite]) -> None:
@@ -131,11 +125,25 @@ class Results:
         Raises:
             StoreError: nothing was stored.
         """
-        async with self._database.write() as connection:
-            for write in writes:
-                await self._store_incident(connection, write)
 
-    async def _move(self, connection: AsyncConnection, checkpoint: Checkpoint, at: int) -> None:
+        def work(connection: sa.Connection) -> None:
+            for write in writes:
+                self._store_incident(connection, write)
+
+        await self._database.write(work)
+
+    def _store_detectors(self, connection: sa.Connection, states: Mapping[str, bytes]) -> None:
+        for name, state in states.items():
+            connection.execute(
+                sa.text(
+                    "INSERT INTO detector_states (stream, detector, state)"
+                    " VALUES (:stream, :detector, :state)"
+                    " ON CONFLICT (stream, detector) DO UPDATE SET state = excluded.state"
+                ),
+                {"stream": self._stream, "detector": name, "state": state},
+            )
+
+    def _move(self, connection: sa.Connection, checkpoint: Checkpoint, at: int) -> None:
         values = {
             "position": checkpoint.position,
             "now": checkpoint.now,
@@ -148,11 +156,11 @@ class Results:
                 " VALUES (:stream, :position, :now, :updated_at, :statistics)"
                 " ON CONFLICT (stream) DO NOTHING"
             )
-            result = await connection.execute(statement, {"stream": self._stream, **values})
+            result = connection.execute(statement, {"stream": self._stream, **values})
         else:
             mine = checkpoints.c.stream == self._stream
             unmoved = checkpoints.c.position == self.position
-            result = await connection.execute(
+            result = connection.execute(
                 sa.update(checkpoints).where(mine, unmoved).values(**values)
             )
         if result.rowcount != 1:
@@ -161,7 +169,7 @@ class Results:
                 f"another process has evaluated stream {self._stream!r} meanwhile; this one stops"
             )
 
-    async def _store_incident(self, connection: AsyncConnection, write: IncidentWrite) -> None:
+    def _store_incident(self, connection: sa.Connection, write: IncidentWrite) -> None:
         incident = write.incident
         row = {
             "id": incident.id,
@@ -178,22 +186,22 @@ class Results:
             "tracking": orjson.dumps(write.tracking).decode(),
         }
         if write.opened:
-            await connection.execute(sa.insert(incidents).values(**row))
+            connection.execute(sa.insert(incidents).values(**row))
         else:
-            await connection.execute(
+            connection.execute(
                 sa.update(incidents).where(incidents.c.id == incident.id).values(**row)
             )
-        await self._store_parts(connection, incident.id, write)
+        self._store_parts(connection, incident.id, write)
 
-    async def _store_parts(
-        self, connection: AsyncConnection, incident_id: str, write: IncidentWrite
+    def _store_parts(
+        self, connection: sa.Connection, incident_id: str, write: IncidentWrite
     ) -> None:
         components = [
             {"incident_id": incident_id, "component": _text(component)}
             for component in write.incident.affected_components
         ]
         if components and (write.opened or write.detections):
-            await connection.execute(
+            connection.execute(
                 sa.text(
                     "INSERT INTO incident_components (incident_id, component)"
                     " VALUES (:incident_id, :component) ON CONFLICT DO NOTHING"
@@ -204,13 +212,13 @@ class Results:
             query = sa.select(sa.func.max(timeline.c.number)).where(
                 timeline.c.incident_id == incident_id
             )
-            last = (await connection.scalar(query)) or 0
-            await connection.execute(
+            last = connection.scalar(query) or 0
+            connection.execute(
                 sa.insert(timeline),
                 [_timeline_row(incident_id, last + 1 + i, e) for i, e in enumerate(write.story)],
             )
         if write.events:
-            await connection.execute(
+            connection.execute(
                 sa.text(
                     "INSERT INTO incident_events (incident_id, event_id, at, body)"
                     " VALUES (:incident_id, :event_id, :at, :body) ON CONFLICT DO NOTHING"
@@ -226,7 +234,7 @@ class Results:
                 ],
             )
         if write.detections:
-            await connection.execute(
+            connection.execute(
                 sa.insert(detections),
                 [
                     {
@@ -241,7 +249,7 @@ class Results:
                 ],
             )
 
-    async def _store_firings(self, connection: AsyncConnection, outcome: Outcome) -> None:
+    def _store_firings(self, connection: sa.Connection, outcome: Outcome) -> None:
         kept, over = [], []
         for rule_id, groups in outcome.firings.items():
             for text, state in groups.items():
@@ -257,7 +265,7 @@ class Results:
                     rule_hash = outcome.rule_hashes.get(rule_id, "")
                     kept.append({**key, "rule_hash": rule_hash, "group_key": text, "state": raw})
         if over:
-            await connection.execute(
+            connection.execute(
                 sa.text(
                     "DELETE FROM firings WHERE stream = :stream AND rule_id = :rule_id"
                     " AND group_hash = :group_hash"
@@ -265,7 +273,7 @@ class Results:
                 over,
             )
         if kept:
-            await connection.execute(
+            connection.execute(
                 sa.text(
                     "INSERT INTO firings"
                     " (stream, rule_id, group_hash, rule_hash, group_key, state)"
@@ -276,10 +284,10 @@ class Results:
                 kept,
             )
 
-    async def _store_quarantined(
-        self, connection: AsyncConnection, quarantined: Quarantined, event: IncidentEvent | None
+    def _store_quarantined(
+        self, connection: sa.Connection, quarantined: Quarantined, event: IncidentEvent | None
     ) -> None:
-        await connection.execute(
+        connection.execute(
             sa.text(
                 "INSERT INTO quarantine (stream, event_id, at, reason, body)"
                 " VALUES (:stream, :event_id, :at, :reason, :body) ON CONFLICT DO NOTHING"
