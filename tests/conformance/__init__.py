@@ -1,0 +1,1 @@
+"""Results on real data, held against what is known of it."""
