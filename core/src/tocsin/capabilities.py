@@ -6,7 +6,8 @@ factory, so that listing, selecting, disabling and documenting never run a plugi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from importlib.resources.abc import Traversable
@@ -99,6 +100,8 @@ class SourceContext:
     """Where relative paths of the settings start."""
     report: Callable[[str], None] = field(default=lambda _message: None)
     """Tells the operator something, such as an unreadable file; shown by `tocsin status`."""
+    run: Callable[..., Awaitable[Any]] = asyncio.to_thread
+    """Calls a function that blocks in a worker thread: of the manager's own, which end with it."""
 
 
 class Source(Protocol):

@@ -101,6 +101,7 @@ class IncidentManager:
                     cursor=parts.journal.cursor,
                     submit=parts.intake.submit,
                     status=parts.source_status[name],
+                    run=parts.calls.run,
                 )
                 self._begin(f"source {name}", run)
         except BaseException:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tocsin.capabilities import Source, SourceContext
 from tocsin.clock import Clock
@@ -45,18 +47,24 @@ async def run_source(
     cursor: Callable[[str], Awaitable[str | None]],
     submit: Submit,
     status: SourceStatus,
+    run: Callable[..., Awaitable[Any]],
 ) -> None:
     """Run one source for ever; after a failure it goes on from its stored cursor."""
     wait = _FIRST_WAIT
-    context = SourceContext(clock=clock, directory=directory, report=status.report)
+    context = SourceContext(clock=clock, directory=directory, report=status.report, run=run)
     while True:
         try:
-            async for batch in make(context).batches(await cursor(name)):
-                cursor_of = {name: batch.cursor} if batch.cursor is not None else {}
-                if batch.events or cursor_of:
-                    status.events += await submit(batch.events, cursor_of)
-                status.skipped += batch.skipped
-                wait = _FIRST_WAIT
+            batches = make(context).batches(await cursor(name))
+            async with contextlib.AsyncExitStack() as stack:
+                if isinstance(batches, AsyncGenerator):
+                    # So that its files are closed now, not when it is collected.
+                    await stack.enter_async_context(contextlib.aclosing(batches))
+                async for batch in batches:
+                    cursor_of = {name: batch.cursor} if batch.cursor is not None else {}
+                    if batch.events or cursor_of:
+                        status.events += await submit(batch.events, cursor_of)
+                    status.skipped += batch.skipped
+                    wait = _FIRST_WAIT
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; others go on

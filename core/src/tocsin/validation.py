@@ -59,15 +59,16 @@ def value_at(data: Any, location: Location) -> Any:
 def _real(data: Any, way: Location, kind: str) -> tuple[Location, Location]:
     """Split a way into what exists in the data and the rest (branch names, missing keys)."""
     at: list[str | int] = []
+    rest: Location = ()
     for part in way:
         exists = (isinstance(data, Mapping) and part in data) or (
             isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
         )
-        if not exists:
-            break
-        data = data[part]
-        at.append(part)
-    rest = way[len(at) :]
+        if exists:
+            data = data[part]
+            at.append(part)
+        else:
+            rest = (*rest, part)
     return tuple(at), rest if kind == "missing" else ()
 
 
