@@ -21,6 +21,7 @@ help:
 
 ## run: run Tocsin with the quickstart's settings
 run: .venv/stamp
+	@mkdir -p var && touch var/app.log
 	.venv/bin/tocsin run --config examples/quickstart/tocsin.yaml
 
 ## test: run all tests, then the core's on each other installed Python (test-3.12: on that one)

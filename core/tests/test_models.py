@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta, timezone
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import orjson
@@ -58,11 +59,12 @@ def incident(**fields: Any) -> Incident:
     return Incident.model_validate({**start, **fields})
 
 
-# -- time --------------------------------------------------------------------------------------------
+# -- time ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "timestamp", [datetime(2026, 1, 1), "2026-01-01T00:00:00", "2026-01-01 00:00"]  # noqa: DTZ001
+    "timestamp",
+    [datetime(2026, 1, 1), "2026-01-01T00:00:00", "2026-01-01 00:00"],  # noqa: DTZ001
 )
 def test_a_naive_timestamp_is_refused(timestamp: Any) -> None:
     with pytest.raises(ValidationError, match="should have timezone info"):
@@ -78,8 +80,11 @@ def test_one_instant_is_written_in_one_way() -> None:
     assert isoformat(NOON.replace(microsecond=5)) == "2026-01-01T12:00:00.000005Z"
 
 
+offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 instants = st.datetimes(
-    min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones()  # noqa: DTZ001
+    min_value=datetime(1, 1, 2),
+    max_value=datetime(9999, 12, 30),
+    timezones=offsets,  # noqa: DTZ001
 )
 
 
@@ -104,7 +109,7 @@ def test_an_instant_that_utc_cannot_write_is_refused(timestamp: str) -> None:
         event(timestamp=timestamp)
 
 
-# -- severities --------------------------------------------------------------------------------------
+# -- severities ----------------------------------------------------------------------------------
 
 
 def test_severities_are_ordered() -> None:
@@ -134,7 +139,7 @@ def test_built_in_types_are_names() -> None:
     assert all(kind == kind.name.lower() for kind in IncidentType)
 
 
-# -- what is refused -----------------------------------------------------------------------------------
+# -- what is refused -----------------------------------------------------------------------------
 
 EXAMPLES: list[BaseModel] = [
     event(metadata={"a": [1, None, {"b": True}]}, correlation_id="c"),
@@ -205,7 +210,7 @@ def test_names_have_a_bounded_length(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, [], {1: 2}, {"a": b"x"}, {"a": {1, 2}}, {"a": NOON}, {"a": object()}], ids=repr
+    "metadata", [None, [], {1: 2}, {"a": b"x"}, {"a": {1, 2}}, {"a": NOON}, {"a": 1j}], ids=repr
 )
 def test_metadata_is_json(metadata: Any) -> None:
     with pytest.raises(ValidationError):
@@ -227,7 +232,7 @@ def test_the_component_of_an_event(metadata: Any, component: str) -> None:
     assert component_of(event(metadata=metadata)) == component
 
 
-# -- incidents -----------------------------------------------------------------------------------------
+# -- incidents -----------------------------------------------------------------------------------
 
 
 def test_the_three_durations() -> None:
@@ -258,7 +263,7 @@ def test_an_incident_as_a_dictionary() -> None:
     assert incident().to_dict()["mttr_seconds"] is None
 
 
-# -- events that can be stored -------------------------------------------------------------------------
+# -- events that can be stored -------------------------------------------------------------------
 
 odd_text = st.text(st.characters() | st.sampled_from("\ud800\udfff\0\ufffd"), max_size=6)
 odd_json: st.SearchStrategy[JsonValue] = st.recursive(
@@ -302,3 +307,31 @@ def test_numbers_that_json_cannot_write_become_missing(number: float) -> None:
 def test_what_needs_no_change_stays() -> None:
     one = event(message="日本", metadata={"a": {"b": [1, 1.5, None, "x"]}}, severity="high")
     assert storable(one) == one
+
+
+class Kind(StrEnum):
+    A = "a"
+
+
+class Level(IntEnum):
+    ONE = 1
+
+
+class Metric(float):
+    """As numpy's numbers are."""
+
+
+@pytest.mark.parametrize("value", [Kind.A, Level.ONE, Metric(1.5), [Kind.A], {"x": Level.ONE}])
+def test_values_of_derived_classes_become_plain(value: Any) -> None:
+    """Rules tell values apart by their class, and what is read back is plain."""
+    kept = storable(event(metadata={"a": value})).metadata["a"]
+    read = orjson.loads(json.dumps(value))
+    assert kept == read
+    assert repr(kept) == repr(read)
+
+
+def test_what_the_host_changes_later_does_not_change_an_event() -> None:
+    metadata: dict[str, Any] = {"a": {"b": [1]}}
+    kept = storable(event(metadata=metadata))
+    metadata["a"]["b"].append(2)
+    assert kept.metadata == {"a": {"b": [1]}}

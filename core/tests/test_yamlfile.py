@@ -186,7 +186,7 @@ def test_no_nesting_ends_the_process(opening: str, depth: int, tmp_path: Path) -
     assert 1 <= int(result.stdout) <= 3
 
 
-# -- files -------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def as_bytes(signals: Sequence[Signal]) -> list[str]:
     return [signal.model_dump_json() for signal in signals]
 
 
-# -- strategies: spans of a few microseconds, so that events often meet at the edges of windows ----
+# -- strategies: spans of a few microseconds, so that events often meet at the edges of windows --
 
 _OPERATORS = ("eq", "ne", "lt", "lte", "gt", "gte")
 _SPANS = st.integers(1, 14).map(lambda number: f"{number}us")
@@ -187,7 +187,7 @@ def streams(draw: st.DrawFn, *, most: int = 30) -> list[IncidentEvent]:
         )
     ):
         at += gap
-        metadata = {"zone": flags & 1, "planned": not flags & 6, "bad": flags & 8 == 8}  # noqa: PLR2004
+        metadata = {"zone": flags & 1, "planned": not flags & 6, "bad": flags & 8 == 8}
         if user is not None:
             metadata["user"] = user
         if component is not None:

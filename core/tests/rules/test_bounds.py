@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
 import pytest
-from rules.streams import Player, Spec, event, load, micros
 
+from rules.streams import Player, Spec, event, load, micros
 from tocsin.models import Detection, IncidentEvent
 from tocsin.rules import engine as engine_module
 from tocsin.rules.engine import Engine

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rules.streams import load
 
+from rules.streams import load
 from tocsin.rules.cases import CaseResult, run_cases
 
 BURST = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
-from rules.streams import Player, event, load
 
+from rules.streams import Player, event, load
 from tocsin.models import Detection, IncidentEvent
 from tocsin.rules.compiler import compile_conditions
 from tocsin.rules.conditions import (
@@ -47,7 +47,7 @@ TEXTS = (
     *("", "0", "1", "1.0", "true", "a", "ab", "abc", "b", "B", "é", "日本", "\U0001f600", "null"),
     *("\0", "\ud800", "\udfff x", '"', "\\", "\\u0061", "$s", "10.0.0.1", "::1", "a\nb", "fail"),
 )
-ODD: tuple[JsonValue, ...] = (
+ODD: tuple[Any, ...] = (
     *(None, True, False, math.nan, math.inf, -math.inf, [], {}, [1, "a", True], [[1]]),
     *(["\ud800", HUGE], {"d": 1}, {"d": {"d": 1}}, {"": 0}),
 )
@@ -230,7 +230,7 @@ def test_huge_values(value: JsonValue) -> None:
         ("prefix", Comparison(FIELD, "starts_with", "abc")),
         ("end", Comparison(FIELD, "ends_with", "x")),
         ("more", Comparison(FIELD, "gt", "w")),
-        ("there", Comparison(FIELD, "exists", True)),  # noqa: FBT003
+        ("there", Comparison(FIELD, "exists", True)),
         ("other", Comparison(FIELD, "eq", Other(("metadata", "b")))),
         ("same", Comparison(FIELD, "ne", Other(FIELD))),
         ("matches", Comparison(FIELD, "matches", "^x+$")),
@@ -245,9 +245,9 @@ def test_huge_values(value: JsonValue) -> None:
 
 def test_deeply_nested_values() -> None:
     value: JsonValue = 1
-    for _ in range(100):
+    for _ in range(70):
         value = {"d": [value]}
-    named = [("d", Comparison(("metadata", "c", "d"), "exists", True))]  # noqa: FBT003
+    named = [("d", Comparison(("metadata", "c", "d"), "exists", True))]
     events = [event("deep", metadata={"c": value}), event("flat", metadata={"c": 1})]
     assert judged(named, events) == [{"d"}, set()]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rules.streams import event, load
 
+from rules.streams import event, load
 from tocsin.models import IncidentEvent
 from tocsin.rules.conditions import (
     MAX_SEARCHED,

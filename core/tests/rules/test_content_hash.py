@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+
 from rules.streams import Spec, load, specs
 
 WINDOW = {"count": {"gte": 5}, "within": "5m"}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rules.streams import load
 
+from rules.streams import load
 from tocsin.errors import RulesetError
 from tocsin.rules.engine import Engine
 from tocsin.rules.loader import load_files, load_mapping, load_text
@@ -227,7 +227,7 @@ def test_messages_speak_of_what_stands_in_the_file() -> None:
     assert [message for message in messages if ours.search(message)] == []
 
 
-# -- files -------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------
 
 
 def test_the_files_of_a_folder_are_read_in_order_of_name(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_files_that_are_no_rulesets(text: str, place: str, message: str) -> None
     assert any(found.startswith(f"{place}: ") and message in found for found in problems(text))
 
 
-# -- what comes out --------------------------------------------------------------------------------
+# -- what comes out ------------------------------------------------------------------------------
 
 
 def test_a_rule_as_the_engine_uses_it() -> None:

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.streams import START, Player, Spec, as_bytes, event, load, micros, specs, streams
 
+from rules.streams import START, Player, Spec, as_bytes, event, load, micros, specs, streams
 from tocsin.clock import to_micros
 from tocsin.models import Cleared, Detection, IncidentEvent, Signal
 from tocsin.rules.engine import Engine
@@ -127,7 +127,7 @@ def test_with_events_that_are_held(
     assert as_bytes(restarted) == as_bytes(undisturbed)
 
 
-# -- what the tests above need luck to meet ---------------------------------------------------------
+# -- what the tests above need luck to meet ------------------------------------------------------
 
 
 def times(signals: Sequence[Signal]) -> list[tuple[str, float]]:

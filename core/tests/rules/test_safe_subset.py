@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.streams import event, load
 
+from rules.streams import event, load
 from tocsin.errors import MatcherError, RulesetError
 from tocsin.models import IncidentEvent
 from tocsin.rules.compiler import PROBE, Definition, check_definition, compile_conditions
@@ -138,7 +138,7 @@ def test_the_refused_cases_are_refused_for_what_they_are() -> None:
     check_definition(many([{"$or": [{"c0": 1}, {"$gt": {"c1": 2}}]} for _ in range(24)]))
 
 
-# -- what the loader accepts -----------------------------------------------------------------------
+# -- what the loader accepts ---------------------------------------------------------------------
 
 
 def measured(expression: dict[str, Any]) -> tuple[int, list[str], int]:
@@ -243,7 +243,7 @@ def fnv(text: str) -> int:
     return value
 
 
-# -- rulesets that would break the engine ------------------------------------------------------------
+# -- rulesets that would break the engine --------------------------------------------------------
 
 
 def answers(rules: Sequence[Rule], events: Sequence[IncidentEvent]) -> list[set[str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rules.streams import event, load, play
 
+from rules.streams import event, load, play
 from tocsin.models import Detection
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rules.streams import START, Player, Spec, as_bytes, event, load, micros, play, specs, streams
 
+from rules.streams import START, Player, Spec, as_bytes, event, load, micros, play, specs, streams
 from tocsin.clock import to_micros
 from tocsin.durations import parse_duration
 from tocsin.models import Cleared, Detection, Escalation, IncidentEvent, IncidentSeverity, Signal
@@ -24,7 +24,7 @@ SLACK = 40
 Summary = tuple[Any, ...]
 
 
-# -- the model ---------------------------------------------------------------------------------
+# -- the model -----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -140,10 +140,8 @@ class Model:
         if fresh:
             self._begin(memory, at)
         once_within = self._span("once_within")
-        if once_within is None:
-            again = self.window is None
-        else:
-            again = at - memory.fired_at >= once_within
+        soonest = memory.fired_at + (once_within or 0)
+        again = at >= soonest if once_within is not None else self.window is None
         if fresh or again:
             yield self._fire(group, memory, at, found)
             return
@@ -254,7 +252,7 @@ def test_later_signals_name_the_latest_detection(spec: Spec, events: list[Incide
             assert signal.at >= latest[group].detected_at
 
 
-# -- what must not change the outcome --------------------------------------------------------------
+# -- what must not change the outcome ------------------------------------------------------------
 
 
 def batches(

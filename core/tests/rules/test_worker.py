@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
-from rules.streams import event, load
 
+from rules.streams import event, load
 from tocsin.errors import MatcherError
 from tocsin.models import Detection, IncidentEvent, Quarantined
 from tocsin.rules.compiler import Program, compile_conditions
@@ -158,6 +158,17 @@ async def test_cancelled_while_the_process_starts(worker: Make, seconds: float) 
     assert await matcher.match(asked) == [(2,), (3,)]
 
 
+async def test_started_before_the_first_question(worker: Make) -> None:
+    matcher = worker()
+    await matcher.start()
+    pid = pid_of(matcher)
+    await matcher.start()
+    assert await matcher.match(questions(rules_of_numbers(), 1)) == [(1,)]
+    assert pid_of(matcher) == pid
+    with pytest.raises(MatcherError, match="does not start"):
+        await worker("not at all").start()
+
+
 async def test_asked_by_several_at_once(worker: Make) -> None:
     matcher = worker()
     program = rules_of_numbers()
@@ -221,12 +232,14 @@ async def test_the_engine_sets_the_poison_aside_and_goes_on(worker: Make) -> Non
 
 
 async def test_what_was_set_aside_once_is_asked_for_again(worker: Make) -> None:
-    """Who killed the worker is not known for sure: a busy machine may have, and the next may not."""
+    """What ended the worker is not known for sure: it may have been a machine that was busy."""
     engine = Engine(load({"when": {"event_type": "fail", "metadata.n": {"in": list(range(10))}}}))
 
     class Dead:
         async def match(self, asked: list[Question]) -> list[None]:
             return [None] * len(asked)
+
+        async def start(self) -> None: ...
 
         async def close(self) -> None: ...
 
@@ -238,5 +251,5 @@ async def test_what_was_set_aside_once_is_asked_for_again(worker: Make) -> None:
 
 async def appears(path: Path) -> None:
     async with asyncio.timeout(10):
-        while not path.exists():  # noqa: ASYNC110 - another process makes it
+        while not await asyncio.to_thread(path.exists):
             await asyncio.sleep(0.005)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -54,13 +56,14 @@ def _say_where(loaded: Loaded, config: Path | None, manager: IncidentManager) ->
     statistics = manager.get_statistics()
     url = database_url(loaded.settings.database, directory=loaded.directory)
     option = f" --config {config}" if config is not None else ""
+    program = "tocsin" if shutil.which("tocsin") else os.path.relpath(sys.argv[0])
     sources = ", ".join(statistics["sources"]) or "none (events can be submitted)"
     for line in (
         f"watching: {sources}",
         f"rules: {statistics['engine']['rules']}   database: {url.render_as_string()}",
-        f"look:    tocsin status{option}",
-        f"         tocsin incidents list{option}",
-        f"         tocsin events list --last 10{option}",
+        f"look:    {program} status{option}",
+        f"         {program} incidents list{option}",
+        f"         {program} events list --last 10{option}",
         "stop:    Ctrl-C",
     ):
         click.echo(line, err=True)
