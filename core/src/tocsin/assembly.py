@@ -15,7 +15,7 @@ from tocsin.evaluation import Evaluation, opened_before
 from tocsin.intake import Intake
 from tocsin.models import Detection, Signal
 from tocsin.notification import Notifications
-from tocsin.plugins import Plugins
+from tocsin.plugins import Announcements, Plugins
 from tocsin.rules.engine import Engine
 from tocsin.rules.groups import Bounds
 from tocsin.rules.matcher import InlineMatcher, Matcher
@@ -36,7 +36,8 @@ from tocsin.store.queries import (
 )
 from tocsin.store.results import Results
 
-Stored = Callable[[Sequence[Change], Sequence[Signal]], Awaitable[None]]
+Note = Callable[[Sequence[Change]], None]
+Tell = Callable[[Sequence[Change], Sequence[Signal]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Parts:
     evaluation: Evaluation
     intake: Intake
     notifications: Notifications
+    announcements: Announcements
     sources: dict[str, Callable[[SourceContext], Source]]
     incident_statistics: IncidentStatistics
     closing: contextlib.AsyncExitStack
@@ -108,7 +110,7 @@ class Parts:
 
 
 async def assemble(
-    loaded: Loaded, clock: Clock, extra_plugins: Iterable[object], stored: Stored
+    loaded: Loaded, clock: Clock, extra_plugins: Iterable[object], *, note: Note, tell: Tell
 ) -> Parts:
     """Build and open everything that a manager needs.
 
@@ -159,7 +161,8 @@ async def assemble(
             clock=clock,
             evidence_events=detection.evidence_events,
             statistics=lambda: parts.statistics(),  # noqa: PLW0108 - `parts` is made below
-            stored=stored,
+            note=note,
+            tell=tell,
         )
         intake = Intake(
             journal,
@@ -183,6 +186,7 @@ async def assemble(
             evaluation=evaluation,
             intake=intake,
             notifications=Notifications(channels, calls, clock),
+            announcements=Announcements(plugins),
             sources=sources,
             incident_statistics=incident_statistics,
             closing=stack.pop_all(),

@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from tocsin.clock import Clock, from_micros, to_micros
+from tocsin.clock import SECOND, Clock, from_micros, to_micros
 from tocsin.correlation import Change, Correlation, OpenIncident
 from tocsin.errors import MatcherError, StoreError
 from tocsin.models import Detection, Event, IncidentEvent, Quarantined, Signal
@@ -44,7 +44,8 @@ class Evaluation:
         clock: Clock,
         evidence_events: int,
         statistics: Callable[[], dict[str, Any]],
-        stored: Callable[[Sequence[Change], Sequence[Signal]], Awaitable[None]],
+        note: Callable[[Sequence[Change]], None],
+        tell: Callable[[Sequence[Change], Sequence[Signal]], Awaitable[None]],
     ) -> None:
         """Prepare; `recover` and then `run` do the work.
 
@@ -57,7 +58,8 @@ class Evaluation:
             clock: tells when.
             evidence_events: matching events kept at hand for incidents to show.
             statistics: what is stored with each checkpoint for others to see.
-            stored: called after each commit with what came of it.
+            note: called after each commit, before anybody hears of it.
+            tell: called then, to tell plugins and people.
         """
         self.position = 0
         """The last block that was evaluated and stored."""
@@ -76,7 +78,8 @@ class Evaluation:
         self._results = results
         self._clock = clock
         self._statistics = statistics
-        self._stored = stored
+        self._note = note
+        self._tell = tell
         self._rule_hashes = {rule.id: rule.content_hash() for rule in engine.rules}
         self._blocks: deque[Block] = deque()
         self._work = asyncio.Event()
@@ -180,8 +183,8 @@ class Evaluation:
             events += len(block.events)
             last = block.position
             self._blocks.popleft()
-        await self._store(last, changes, signals)
         self.backlog -= events
+        await self._store(last, changes, signals)
         if self.on_progress is not None:
             await self.on_progress()
 
@@ -239,27 +242,29 @@ class Evaluation:
             if isinstance(signal, Quarantined)
         ]
         now = to_micros(self._clock.now())
-        due = now - self._checkpointed_at >= _CHECKPOINT_SECONDS * 1_000_000
+        due = now - self._checkpointed_at >= _CHECKPOINT_SECONDS * SECOND
         if changes or firings or quarantined or due:
-            outcome = Outcome(
-                Checkpoint(position, self._engine.now, self._statistics()),
-                merge(changes, self._correlation),
-                firings,
-                self._rule_hashes,
-                quarantined,
-                self._engine.dump_detectors(),
-            )
+            outcome = self._outcome(position)
+            outcome.writes = merge(changes, self._correlation)
+            outcome.firings, outcome.quarantined = firings, quarantined
             await self._commit(outcome)
+        self._note(changes)
         async with self._progress:
             self.position = position
             self._progress.notify_all()
         if changes or signals:
-            await self._stored(changes, signals)
+            await self._tell(changes, signals)
+
+    def _outcome(self, position: int) -> Outcome:
+        return Outcome(
+            Checkpoint(position, self._engine.now, self._statistics()),
+            rule_hashes=self._rule_hashes,
+            detectors=self._engine.dump_detectors(),
+        )
 
     async def _checkpoint_only(self) -> None:
         if self._dirty:
-            statistics = self._statistics()
-            await self._commit(Outcome(Checkpoint(self.position, self._engine.now, statistics)))
+            await self._commit(self._outcome(self.position))
 
     async def _commit(self, outcome: Outcome) -> None:
         """Store an outcome; while the database cannot, wait: nothing is given up."""

@@ -75,10 +75,13 @@ class IncidentManager:
         """
         if self._parts is not None:
             raise TocsinError("the manager has already been started")
-        parts = await assemble(self._loaded, self._clock, self._extra_plugins, self._stored)
+        parts = await assemble(
+            self._loaded, self._clock, self._extra_plugins, note=self._note, tell=self._tell
+        )
         self._parts, self._failure, self._new = parts, None, []
         try:
             self._begin("notifications", parts.notifications.run())
+            self._begin("announcements", parts.announcements.run())
             await parts.evaluation.recover()
             await parts.take_up_time()
             self._begin("evaluation", parts.evaluation.run())
@@ -137,6 +140,7 @@ class IncidentManager:
                 await parts.evaluation.close()
                 await self._finish("evaluation")
                 await parts.plugins.announce("tocsin_stopping", stream=self._loaded.settings.stream)
+                await parts.announcements.drained()
                 await parts.notifications.drained()
         except TimeoutError:
             _log.warning("stopped after %g s with work left for the next start", deadline)
@@ -296,25 +300,23 @@ class IncidentManager:
 
     # -- changes ------------------------------------------------------------------------------
 
-    async def _stored(self, changes: Sequence[Change], signals: Sequence[Signal]) -> None:
-        """Count and tell what has just been stored."""
-        parts = self._parts
-        if parts is None:
-            return
+    def _note(self, changes: Sequence[Change]) -> None:
+        """Count what has just been stored."""
         for change in changes:
             if change.what == "opened":
                 self._new.append(change.incident.id)
-            parts.incident_statistics.replace(change.before, change.incident)
+            self._needed().incident_statistics.replace(change.before, change.incident)
+
+    async def _tell(self, changes: Sequence[Change], signals: Sequence[Signal]) -> None:
+        """Queue what has just been stored for people and plugins; waits where too much waits."""
+        parts = self._needed()
+        for change in changes:
             await parts.notifications.tell(change.incident, change.what, change.at)
-        if parts.plugins.listens("tocsin_detected"):
-            for signal in signals:
-                if isinstance(signal, Detection):
-                    await parts.plugins.announce("tocsin_detected", detection=signal)
-        if parts.plugins.listens("tocsin_incident_changed"):
-            for change in changes:
-                await parts.plugins.announce(
-                    "tocsin_incident_changed", incident=change.incident, change=change.what
-                )
+            facts = {"incident": change.incident, "change": change.what}
+            await parts.announcements.put("tocsin_incident_changed", facts)
+        for signal in signals:
+            if isinstance(signal, Detection):
+                await parts.announcements.put("tocsin_detected", {"detection": signal})
 
 
 class _Desk:
@@ -341,5 +343,6 @@ class _Desk:
             made = Change(after, what, at, story, before=before)
             await parts.results.store_incidents(merge([made], parts.correlation))
             parts.correlation.update(after)
-        await manager._stored([made], [])  # noqa: SLF001 - see above
+        manager._note([made])  # noqa: SLF001 - see above
+        await manager._tell([made], [])  # noqa: SLF001 - see above
         return after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ ANNOUNCEMENTS = (
     "tocsin_detected",
     "tocsin_incident_changed",
 )
+_WAITING = 10_000
 Kind = TypeVar("Kind", bound=Capability)
 
 
@@ -229,6 +231,32 @@ class Plugins:
                 _log.warning("plugin %r failed in %s: %s", impl.plugin_name, hook, error)
                 failures.append(HookFailure(impl.plugin_name, hook, error))
         return failures
+
+
+class Announcements:
+    """Announces in the background, in order: a slow plugin does not hold up the evaluation."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+        self._queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_WAITING)
+
+    async def put(self, hook: str, facts: dict[str, Any]) -> None:
+        """Queue an announcement, if any plugin listens; waits where too many wait."""
+        if self._plugins.listens(hook):
+            await self._queue.put((hook, facts))
+
+    async def run(self) -> None:
+        """Announce until cancelled."""
+        while True:
+            hook, facts = await self._queue.get()
+            try:
+                await self._plugins.announce(hook, **facts)
+            finally:
+                self._queue.task_done()
+
+    async def drained(self) -> None:
+        """Wait until everything queued has been announced."""
+        await self._queue.join()
 
 
 def kind_word(kind: type[Any]) -> str:

@@ -17,6 +17,13 @@ from tocsin.models.wire import Event, decode_list
 from tocsin.store.database import Database
 from tocsin.store.tables import cursors, journal, streams
 
+# Made once: to build a statement takes longer than to run it.
+_INSERT = sa.insert(journal)
+_CLAIM = sa.text(
+    "UPDATE streams SET position = position + 1,"
+    " max_time = CASE WHEN max_time < :newest THEN :newest ELSE max_time END"
+    " WHERE stream = :stream RETURNING position, max_time"
+).bindparams(sa.bindparam("newest", type_=sa.BigInteger))
 _HORIZON_BLOCKS = 500
 NEVER = -(2**62)
 """The time of a journal without events."""
@@ -210,16 +217,15 @@ class Journal:
                 known = {event.event_id for block in missed for event in block.events}
                 new = [event for event in kept if event.event_id not in known]
                 content = encode(new)[1]
-            connection.execute(
-                sa.insert(journal).values(
-                    stream=self._stream,
-                    position=position,
-                    accepted_at=accepted_at,
-                    count=len(new),
-                    max_time=max_time,
-                    body=content,
-                )
-            )
+            row = {
+                "stream": self._stream,
+                "position": position,
+                "accepted_at": accepted_at,
+                "count": len(new),
+                "max_time": max_time,
+                "body": content,
+            }
+            connection.execute(_INSERT, row)
             block = Block(position, accepted_at, max_time, tuple(new))
             return Appended(block, len(events) - len(new), missed)
 
@@ -241,13 +247,8 @@ class Journal:
 
     def _claim(self, connection: sa.Connection, newest: int) -> tuple[int, int]:
         """Take the next position; whoever has it holds the stream until the commit."""
-        later = sa.case((streams.c.max_time < newest, newest), else_=streams.c.max_time)
-        row = connection.execute(
-            sa.update(streams)
-            .where(streams.c.stream == self._stream)
-            .values(position=streams.c.position + 1, max_time=later)
-            .returning(streams.c.position, streams.c.max_time)
-        ).one()
+        values = {"stream": self._stream, "newest": newest}
+        row = connection.execute(_CLAIM, values).one()
         return int(row.position), int(row.max_time)
 
     def _between(self, connection: sa.Connection, before: int) -> list[Block]:
