@@ -305,11 +305,14 @@ class IncidentManager:
         for change in changes:
             if change.what == "opened":
                 self._new.append(change.incident.id)
-            self._needed().incident_statistics.replace(change.before, change.incident)
+            if self._parts is not None:
+                self._parts.incident_statistics.replace(change.before, change.incident)
 
     async def _tell(self, changes: Sequence[Change], signals: Sequence[Signal]) -> None:
         """Queue what has just been stored for people and plugins; waits where too much waits."""
-        parts = self._needed()
+        parts = self._parts
+        if parts is None:
+            return
         for change in changes:
             await parts.notifications.tell(change.incident, change.what, change.at)
             facts = {"incident": change.incident, "change": change.what}
