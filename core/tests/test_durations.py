@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -82,11 +82,13 @@ def test_a_span_is_written_in_large_units(micros: int, text: str) -> None:
 
 
 @given(st.integers(0, LONGEST))
+@settings(deadline=None)
 def test_what_is_written_reads_the_same(micros: int) -> None:
     assert parse_duration(format_duration(micros)) == micros
 
 
 @given(st.text(st.sampled_from("0123456789.smhdwu "), max_size=12))
+@settings(deadline=None)
 def test_any_text_is_a_span_or_a_clear_mistake(text: str) -> None:
     try:
         micros = parse_duration(text)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue, ValidationError
 
@@ -82,13 +82,14 @@ def test_one_instant_is_written_in_one_way() -> None:
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 instants = st.datetimes(
-    min_value=datetime(1, 1, 2),
-    max_value=datetime(9999, 12, 30),
-    timezones=offsets,  # noqa: DTZ001
+    min_value=datetime(1, 1, 2),  # noqa: DTZ001
+    max_value=datetime(9999, 12, 30),  # noqa: DTZ001
+    timezones=offsets,
 )
 
 
 @given(instants)
+@settings(deadline=None)
 def test_microseconds_since_1970_are_exact(instant: datetime) -> None:
     assert from_micros(to_micros(instant)) == instant
     assert from_micros(to_micros(instant)).tzinfo is UTC
@@ -279,6 +280,7 @@ odd_json: st.SearchStrategy[JsonValue] = st.recursive(
 
 
 @given(odd_text, st.dictionaries(odd_text, odd_json, max_size=4), st.sampled_from(IncidentSeverity))
+@settings(deadline=None)
 def test_what_is_stored_reads_back_equal(
     message: str, metadata: dict[str, JsonValue], severity: IncidentSeverity
 ) -> None:
@@ -321,13 +323,14 @@ class Metric(float):
     """As numpy's numbers are."""
 
 
-@pytest.mark.parametrize("value", [Kind.A, Level.ONE, Metric(1.5), [Kind.A], {"x": Level.ONE}])
+@pytest.mark.parametrize("value", [Kind.A, Level.ONE, Metric(1.5)])
 def test_values_of_derived_classes_become_plain(value: Any) -> None:
     """Rules tell values apart by their class, and what is read back is plain."""
-    kept = storable(event(metadata={"a": value})).metadata["a"]
-    read = orjson.loads(json.dumps(value))
-    assert kept == read
-    assert repr(kept) == repr(read)
+    kept = storable(event(metadata={"a": value, "b": [{"c": value}]})).metadata
+    read = json.loads(json.dumps(value))
+    for found in (kept["a"], kept["b"][0]["c"]):
+        assert found == read
+        assert type(found) is type(read)
 
 
 def test_what_the_host_changes_later_does_not_change_an_event() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin import yamlfile
@@ -147,22 +147,25 @@ BOMBS = {
     "itself": "a: &a [*a]",
     "itself, twice": "a: &a [*a, *a]",
     "itself in a mapping": "a: &a {b: *a, c: *a}",
-    "too many": "[" + "x," * 200_001 + "]",
+    "too many": "[" + "x," * 5_001 + "]",
     "too deep": "[" * 62 + "]" * 62,
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 @pytest.mark.timeout(20)
-def test_bombs(name: str) -> None:
+def test_bombs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name != "laughs":  # which is there to be read up to the real limit
+        monkeypatch.setattr(yamlfile, "_MAX_NODES", 5_000)
     found = problems(BOMBS[name])
     assert 1 <= len(found) <= 3
     assert "too many or too deeply nested values" in found[0]
 
 
-def test_just_below_the_limits() -> None:
+def test_just_below_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamlfile, "_MAX_NODES", 5_000)
     assert read("[" * 61 + "]" * 61)
-    assert len(read("[" + "x," * 199_999 + "]")) == 199_999
+    assert len(read("[" + "x," * 4_999 + "]")) == 4_999
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
@@ -227,6 +230,7 @@ def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @given(st.text(st.sampled_from("ab:-[]{},&*!|>'\"%@#\n \t\\?~01."), max_size=40))
+@settings(deadline=None)
 def test_nothing_but_problems_comes_of_any_text(text: str) -> None:
     document = read_text(text, path="f.yaml")
     assert all(problem.path == "f.yaml" for problem in document.problems)
@@ -243,6 +247,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@settings(max_examples=50, deadline=None)
 def test_json_reads_as_json(value: Any) -> None:
     # Escaped, as YAML takes some letters for line breaks; a surrogate pair is no letter in YAML.
     text = json.dumps(value, ensure_ascii=True)

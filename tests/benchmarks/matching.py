@@ -39,7 +39,9 @@ def run(*, number: int = 30_000) -> dict[str, Any]:
         "ratio_without_remembered_verdicts": round(
             results["matching_every_record_asked"] / results["hand_written_loop"], 2
         ),
-        "ratio_1000_rules_to_10": round(scale["1000_rules_100_types"] / scale["10_rules_1_type"], 2),
+        "ratio_1000_rules_to_10": round(
+            scale["1000_rules_100_types"] / scale["10_rules_1_type"], 2
+        ),
         "wanted": {
             "ratio_to_hand_written_loop": "0.6 or more",
             "ratio_1000_rules_to_10": "0.5 or more",

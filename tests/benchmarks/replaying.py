@@ -26,7 +26,9 @@ print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 def run(*, number: int = 500_000) -> dict[str, Any]:
     """Measure a replay of so many JSON lines with 100 rules over 10 event types, 1 % hits."""
     with tempfile.TemporaryDirectory() as folder:
-        rules, long, short = (Path(folder) / name for name in ("r.yaml", "long.jsonl", "short.jsonl"))
+        rules, long, short = (
+            Path(folder) / name for name in ("r.yaml", "long.jsonl", "short.jsonl")
+        )
         rules.write_text(rules_text(100, 10))
         write_events(long, number, types=10, regions=10)
         write_events(short, number // 5, types=10, regions=10)

@@ -48,5 +48,7 @@ def test_detections_equal_an_independent_count(data_dir: Path, tmp_path: Path) -
 
     assert found == expected
     assert len(found) == 14
-    assert all(len(r["event_ids"]) == r["values"]["count"] for r in rows if r["kind"] == "detection")
+    assert all(
+        len(r["event_ids"]) == r["values"]["count"] for r in rows if r["kind"] == "detection"
+    )
     assert output == _run(*replay, "--source-pattern", "sshd", "--isolation", "inline")

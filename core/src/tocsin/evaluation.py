@@ -117,7 +117,7 @@ class Evaluation:
         """Put the events of the recent past through the windows without any rule firing."""
         after, before = await self._journal.start_of(now - self._engine.reach)
         if before != NEVER:
-            self._engine.advance(before)
+            self._engine.advance(before, mute=True)
         while after < position:
             blocks = await self._journal.read(after, limit=min(_BLOCKS, position - after))
             for block in blocks:
@@ -203,7 +203,7 @@ class Evaluation:
             said.append(self._engine.apply(prepared, mute=mute))
             await asyncio.sleep(0)
         if not block.events:
-            said.append(self._engine.advance(block.max_time))
+            said.append(self._engine.advance(block.max_time, mute=mute))
         return [signals for signals in said if signals and not mute]
 
     async def _judge(self, prepared: Any) -> None:
@@ -235,7 +235,6 @@ class Evaluation:
         self, position: int, changes: Sequence[Change], signals: Sequence[Signal]
     ) -> None:
         self._dirty = True
-        firings = self._engine.take_changes()
         quarantined = [
             (signal, self._recent.get(signal.event_id))
             for signal in signals
@@ -243,10 +242,11 @@ class Evaluation:
         ]
         now = to_micros(self._clock.now())
         due = now - self._checkpointed_at >= _CHECKPOINT_SECONDS * SECOND
-        if changes or firings or quarantined or due:
+        # Without a commit the checkpoint stays behind too, and a restart comes to the same.
+        if changes or quarantined or due:
             outcome = self._outcome(position)
             outcome.writes = merge(changes, self._correlation)
-            outcome.firings, outcome.quarantined = firings, quarantined
+            outcome.quarantined = quarantined
             await self._commit(outcome)
         self._note(changes)
         async with self._progress:
@@ -258,6 +258,7 @@ class Evaluation:
     def _outcome(self, position: int) -> Outcome:
         return Outcome(
             Checkpoint(position, self._engine.now, self._statistics()),
+            firings=self._engine.take_changes(),
             rule_hashes=self._rule_hashes,
             detectors=self._engine.dump_detectors(),
         )

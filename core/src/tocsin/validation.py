@@ -14,6 +14,17 @@ from tocsin.yamlfile import Document, Location
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_EXPECTED = {
+    "model_type": "expected a mapping",
+    "dict_type": "expected a mapping",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "string_type": "expected text",
+    "bool_type": "expected true or false",
+    "int_type": "expected a whole number",
+    "float_type": "expected a number",
+}
+"""What pydantic says in the words of Python, in those of the file."""
 _LONGEST = 60
 _FEW = 3
 
@@ -86,7 +97,7 @@ def _message(
     if kind == "value_error":
         text = text.removeprefix("Value error, ")
         return False, text
-    expected = text[0].lower() + text[1:]
+    expected = _EXPECTED.get(kind) or text[0].lower() + text[1:]
     expected = expected.replace("input should be", "expected").replace(
         "string should", "text should"
     )

@@ -7,6 +7,7 @@ no merge keys, duplicate keys are errors, and a document cannot blow up through 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,27 +87,73 @@ def read_text(text: str, *, path: str) -> Document:
     """Read YAML from a string. What is wrong with it is in `problems`, never raised."""
     document = Document(path)
     try:
+        _check_depth(text)
         node = yaml.compose(text, Loader=_Loader)
+        if node is not None:
+            document.data = _Reader(document).read(node, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         message = ": ".join(part for part in (error.context, error.problem) if part)
         document.problems.append(Problem(path, line, column, f"not valid YAML: {message}"))
-        return document
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = (
-            str(error).splitlines()[0] if isinstance(error, yaml.YAMLError) else "nested too deeply"
-        )
+    except yaml.YAMLError as error:
+        reason = (str(error).splitlines() or ["unreadable"])[0]
         document.problems.append(Problem(path, 0, 0, f"not valid YAML: {reason}"))
-        return document
-    if node is not None:
-        document.data = _Reader(document).read(node, ())
+    except _TooLargeError as error:
+        place = (error.mark.line + 1, error.mark.column + 1)
+        message = "too many or too deeply nested values"
+        document.problems.append(Problem(path, *place, message))
     return document
+
+
+class _TooLargeError(Exception):
+    """There is more in a file than anybody would write; reading stops."""
+
+    def __init__(self, mark: Any) -> None:
+        super().__init__()
+        self.mark = mark
+
+
+def _check_depth(text: str) -> None:
+    """Look at the nesting before building anything: the builder calls itself for each level."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH + 1:
+                raise _TooLargeError(event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def from_mapping(data: Any, *, path: str = "<mapping>") -> Document:
     """Wrap configuration that was given as Python data."""
-    return Document(path, data=data)
+    document = Document(path, data=data)
+    _check_texts(document, data, ())
+    return document
+
+
+def _check_texts(document: Document, data: Any, way: Location) -> None:
+    if len(way) > _MAX_DEPTH:
+        document.problems.append(document.problem(way[:3], "too deeply nested"))
+    elif isinstance(data, str) and not _is_unicode(data):
+        message = "expected Unicode characters, found a lone surrogate"
+        document.problems.append(document.problem(way, message))
+    elif isinstance(data, Mapping):
+        for key, item in data.items():
+            _check_texts(document, key, way)
+            _check_texts(document, item, (*way, key))
+    elif isinstance(data, list | tuple):
+        for index, item in enumerate(data):
+            _check_texts(document, item, (*way, index))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Reader:
@@ -123,9 +170,7 @@ class _Reader:
     def read(self, node: Node, way: Location) -> Any:
         self._nodes += 1
         if self._nodes > _MAX_NODES or len(way) > _MAX_DEPTH:
-            if self._nodes in (_MAX_NODES + 1, 0) or len(way) == _MAX_DEPTH + 1:
-                self._complain(node, "too many or too deeply nested values")
-            return None
+            raise _TooLargeError(node.start_mark)
         self._document.values[way] = (node.start_mark.line + 1, node.start_mark.column + 1)
         if node.tag not in _TAGS:
             self._complain(node, f"expected a value without a tag, found {node.tag!r}")
@@ -154,6 +199,9 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode) -> Any:
         text = node.value
+        if not _is_unicode(text):
+            self._complain(node, "expected Unicode characters, found a lone surrogate")
+            return ""
         if node.style not in (None, ""):
             return text
         if text.lower() in _WORDS and text in (text.lower(), text.capitalize(), text.upper()):

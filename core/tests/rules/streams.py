@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hypothesis import Phase
 from hypothesis import strategies as st
 
 from tocsin.clock import SECOND, from_micros
@@ -18,6 +19,8 @@ START = 1_767_225_600 * SECOND
 """The first instant of all streams: 2026-01-01T00:00:00Z, in microseconds."""
 Spec = Mapping[str, Any]
 """A rule as it stands in a file."""
+NO_EXPLANATION = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+"""Explaining a failure takes minutes where an example is a whole stream."""
 
 
 def event(name: object, at: float = 0, **fields: Any) -> IncidentEvent:

@@ -170,7 +170,7 @@ def referred(
 
 
 @given(st.lists(conditions, min_size=1, max_size=10), st.lists(records(), min_size=5, max_size=15))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_agrees_with_the_reference(written: list[Condition], events: list[IncidentEvent]) -> None:
     named = [(f"n{number}", condition) for number, condition in enumerate(written)]
     assert judged(named, events) == referred(named, events)
@@ -199,7 +199,7 @@ def test_one_field_and_constants_of_every_kind() -> None:
 
 
 @given(st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_many_conditions_over_several_types(data: st.DataObject) -> None:
     few = data.draw(st.lists(conditions, min_size=10, max_size=30), label="conditions")
     named = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.streams import event, load
@@ -165,12 +165,14 @@ PARTS = st.text(min_size=1, max_size=8)
 
 
 @given(st.lists(PARTS, min_size=1, max_size=15))
+@settings(deadline=None)
 def test_every_path_can_be_written(parts: list[str]) -> None:
     path = ("metadata", *parts)
     assert parse_path(format_path(path)) == path
 
 
 @given(st.text(max_size=20))
+@settings(deadline=None)
 def test_what_is_not_a_path_is_refused(text: str) -> None:
     try:
         path = parse_path(text)

@@ -101,7 +101,7 @@ def test_what_finds_the_same_is_the_same(one: Spec, other: Spec) -> None:
 
 
 @given(specs())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_it_does_not_depend_on_when_it_is_computed(spec: Spec) -> None:
     (rule,), (again,) = load(spec), load(spec)
     assert rule.content_hash() == again.content_hash()

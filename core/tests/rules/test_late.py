@@ -51,7 +51,7 @@ def test_one_completes_the_window_that_ends_now() -> None:
     st.sampled_from((2, 6, 10)),
     st.sampled_from((None, 4, 20)),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_lag_that_stays_the_same_does_not_matter(
     gaps: list[int], fewest: int, within: int, once_within: int | None
 ) -> None:

@@ -9,7 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.streams import load
@@ -321,7 +321,7 @@ def test_changes_of_an_operator() -> None:
     assert changed.content_hash() != rule.content_hash()
     for change in ({"threshold": 5}, {"within": 10}, {"require_consecutive": True}):
         with pytest.raises(ValueError, match="'r1' has no"):
-            single.with_changes(**change)  # type: ignore[arg-type]
+            single.with_changes(**change)
 
 
 JSON = st.recursive(
@@ -341,6 +341,7 @@ JSON = st.recursive(
 @given(
     JSON, st.sampled_from(("when", "unless", "window", "escalate", "group_by", "tests", "title"))
 )
+@settings(deadline=None)
 def test_nothing_but_problems_comes_of_any_data(data: Any, key: str) -> None:
     for mapping in (data, {"ruleset": "a", "rules": data}):
         with pytest.raises(RulesetError):

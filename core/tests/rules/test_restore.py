@@ -10,10 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.streams import START, Player, Spec, as_bytes, event, load, micros, specs, streams
+from rules.streams import (
+    NO_EXPLANATION,
+    START,
+    Player,
+    Spec,
+    as_bytes,
+    event,
+    load,
+    micros,
+    specs,
+    streams,
+)
 from tocsin.clock import to_micros
 from tocsin.models import Cleared, Detection, IncidentEvent, Signal
 from tocsin.rules.engine import Engine
+from tocsin.rules.groups import Bounds
 from tocsin.rules.schema import Rule
 
 Firings = dict[str, dict[str, dict[str, Any]]]
@@ -23,12 +35,14 @@ SLACK = 40
 class Host:
     """Keeps what a store would keep, and starts engines from it."""
 
-    def __init__(self, rules: Sequence[Rule], lateness: int = 0) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], lateness: int = 0, bounds: Bounds | None = None
+    ) -> None:
         self._rules = rules
         self._lateness = lateness
         self._journal: list[IncidentEvent] = []
-        self._firings: Firings = {}
-        self.player = Player(Engine(rules, allowed_lateness=lateness))
+        self.firings: Firings = {}
+        self.player = Player(Engine(rules, allowed_lateness=lateness, bounds=bounds))
 
     def play(self, events: Sequence[IncidentEvent]) -> list[Signal]:
         self._journal += events
@@ -43,7 +57,7 @@ class Host:
 
     def _checkpoint(self) -> None:
         for rule_id, groups in self.player.engine.take_changes().items():
-            stored = self._firings.setdefault(rule_id, {})
+            stored = self.firings.setdefault(rule_id, {})
             for text, firing in groups.items():
                 if firing is None:
                     stored.pop(text, None)
@@ -58,7 +72,7 @@ class Host:
         oldest = old.now - old.reach
         replayed = [one for one in self._journal if to_micros(one.timestamp) >= oldest]
         assert self.player.play(replayed, mute=True) == []
-        self.player.engine.restore(old.now, orjson.loads(orjson.dumps(self._firings)))
+        self.player.engine.restore(old.now, orjson.loads(orjson.dumps(self.firings)))
 
 
 def run(
@@ -87,7 +101,7 @@ def run(
 def cut(events: list[IncidentEvent], cuts: list[tuple[int, int]]) -> list[Any]:
     """Cut a stream into parts; time passes after a part no further than to the event after it."""
     parts, low = [], 0
-    for place, pause in sorted((place % (len(events) + 1), pause) for place, pause in cuts):
+    for place, pause in sorted({place % (len(events) + 1): pause for place, pause in cuts}.items()):
         gap = SLACK
         if 0 < place < len(events):
             after, before = events[place].timestamp, events[place - 1].timestamp
@@ -103,7 +117,7 @@ CUTS = st.lists(
 
 
 @given(st.lists(specs(), min_size=1, max_size=3), streams(), CUTS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None, phases=NO_EXPLANATION)
 def test_in_order(rules: list[Spec], events: list[IncidentEvent], cuts: list[Any]) -> None:
     end = max((to_micros(e.timestamp) for e in events), default=START) + SLACK
     restarted, undisturbed = run(load(*rules), cut(events, cuts), 0, end)
@@ -111,7 +125,7 @@ def test_in_order(rules: list[Spec], events: list[IncidentEvent], cuts: list[Any
 
 
 @given(st.lists(specs(), min_size=1, max_size=2), streams(), CUTS, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None, phases=NO_EXPLANATION)
 def test_with_events_that_are_held(
     rules: list[Spec], events: list[IncidentEvent], cuts: list[Any], data: st.DataObject
 ) -> None:
@@ -131,7 +145,7 @@ def test_with_events_that_are_held(
 
 
 def times(signals: Sequence[Signal]) -> list[tuple[str, float]]:
-    result = []
+    result: list[tuple[str, float]] = []
     for signal in signals:
         assert isinstance(signal, Detection | Cleared)
         at = signal.detected_at if isinstance(signal, Detection) else signal.at
@@ -176,6 +190,35 @@ def test_held_events_that_time_has_released_are_not_judged_again() -> None:
     restarted, undisturbed = run(load({}), parts, 10_000_000, micros(100))
     assert times(undisturbed) == [("detection", 0), ("detection", 60)]
     assert times(restarted) == times(undisturbed)
+
+
+@given(specs(), streams(), CUTS, st.integers(1, 2))
+@settings(max_examples=60, deadline=None, phases=NO_EXPLANATION)
+def test_what_is_stored_is_what_the_engine_knows(
+    spec: Spec, events: list[IncidentEvent], cuts: list[Any], most: int
+) -> None:
+    """Also of groups that are let go and come back, perhaps more than once in one batch."""
+    host = Host(load(spec), bounds=Bounds(groups=most))
+    for batch, _ in cut(events, cuts):
+        host.play(batch)
+        (state,) = host.player.engine._states
+        known = {group.text: state._dump(group) for group in state._groups.values()}
+        matters = {text: firing for text, firing in known.items() if firing is not None}
+        stored = host.firings.get("r0", {})
+        if "resolve_after" not in spec:  # only then does it matter when there was an event
+            for firing in (*stored.values(), *matters.values()):
+                firing.pop("seen", None)
+        assert stored == matters
+
+
+def test_a_group_that_is_let_go_twice_between_two_checkpoints_is_forgotten() -> None:
+    spec = {"group_by": ["source"], "window": {"count": {"gte": 1}, "within": "1h"}}
+    host = Host(load(spec), bounds=Bounds(groups=1))
+    host.play([event(1, 1, source="a")])
+    host.play([event(n, n, source=source) for n, source in enumerate("baba", start=2)])
+    assert set(host.firings["r0"]) == {'["a"]'}
+    host.play([event(n, n, source=source) for n, source in enumerate("bab", start=6)])
+    assert set(host.firings["r0"]) == {'["b"]'}
 
 
 def test_firings_of_rules_that_are_gone_are_left_out() -> None:

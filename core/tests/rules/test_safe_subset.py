@@ -209,7 +209,7 @@ conditions = st.recursive(comparisons(), mappings, max_leaves=40)
 
 
 @given(st.lists(conditions, min_size=1, max_size=12), st.integers(1, 8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_the_loader_accepts_compiles_into_the_safe_subset(
     written: list[dict[str, Any]], times: int
 ) -> None:

@@ -12,7 +12,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rules.streams import START, Player, Spec, as_bytes, event, load, micros, play, specs, streams
+from rules.streams import (
+    NO_EXPLANATION,
+    START,
+    Player,
+    Spec,
+    as_bytes,
+    event,
+    load,
+    micros,
+    play,
+    specs,
+    streams,
+)
 from tocsin.clock import to_micros
 from tocsin.durations import parse_duration
 from tocsin.models import Cleared, Detection, Escalation, IncidentEvent, IncidentSeverity, Signal
@@ -81,7 +93,9 @@ class Model:
     def _true(self, inside: Sequence[IncidentEvent]) -> bool:
         assert self.window is not None
         values = self._values(inside)
-        limits = {name: self.window[name] for name in ("count", "distinct") if name in self.window}
+        limits: dict[str, Any] = {
+            name: self.window[name] for name in ("count", "distinct") if name in self.window
+        }
         if "min_components" in self.spec:
             limits["components"] = {"gte": self.spec["min_components"]}
         return bool(inside) and all(_within(values[name], limits[name]) for name in limits)
@@ -213,7 +227,7 @@ def end_of(events: Sequence[IncidentEvent]) -> int:
 
 
 @given(st.lists(specs(), min_size=1, max_size=3), streams())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None, phases=NO_EXPLANATION)
 def test_agrees_with_the_model(rules: list[Spec], events: list[IncidentEvent]) -> None:
     end = end_of(events)
     signals = play(load(*rules), events, until=end)
@@ -222,21 +236,20 @@ def test_agrees_with_the_model(rules: list[Spec], events: list[IncidentEvent]) -
 
 def test_the_strategies_reach_every_kind_of_signal() -> None:
     """Keeps the test above from passing on streams in which nothing happens."""
-    seen: dict[str, int] = {}
+    seen: set[str] = set()
 
     @given(specs(), streams())
     @settings(max_examples=150, deadline=None, database=None, derandomize=True)
     def collect(spec: Spec, events: list[IncidentEvent]) -> None:
         for kind, *_ in expected([spec], events, end_of(events)):
-            seen[kind] = seen.get(kind, 0) + 1
+            seen.add(kind)
 
     collect()
-    assert set(seen) == {"detection", "escalation", "cleared"}
-    assert min(seen.values()) >= 5
+    assert seen == {"detection", "escalation", "cleared"}
 
 
 @given(specs(), streams())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None, phases=NO_EXPLANATION)
 def test_later_signals_name_the_latest_detection(spec: Spec, events: list[IncidentEvent]) -> None:
     latest: dict[tuple[Any, ...], Detection] = {}
     ids: set[str] = set()
@@ -270,7 +283,7 @@ def batches(
     st.lists(st.integers(0, 30), max_size=8),
     st.sampled_from((0, 4)),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None, phases=NO_EXPLANATION)
 def test_the_size_of_batches_does_not_matter(
     rules: list[Spec], events: list[IncidentEvent], cuts: list[int], lateness: int
 ) -> None:
@@ -307,7 +320,7 @@ def shuffled(draw: st.DrawFn) -> tuple[list[IncidentEvent], list[IncidentEvent]]
         [event("b", 0), event("c", LATENESS / 1e6), event("a", 0)],
     ),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None, phases=NO_EXPLANATION)
 def test_the_order_of_arrival_does_not_matter_within_the_lateness(
     rules: list[Spec], stream: tuple[list[IncidentEvent], list[IncidentEvent]]
 ) -> None:
@@ -332,6 +345,22 @@ def test_events_are_held_for_the_lateness_and_no_longer() -> None:
     (signal,) = player.engine.advance(START + 11)
     assert isinstance(signal, Detection)
     assert signal.event_ids == ("first",)
+
+
+@pytest.mark.parametrize("window", [None, {"count": {"gte": 1}, "within": "1h"}])
+def test_once_within_does_not_hold_back_what_comes_after_the_end(window: Any) -> None:
+    """The incident may be resolved by then: nobody would hear of the new one."""
+    spec = {"once_within": "1h", "resolve_after": "10m", "window": window}
+    signals = play(load(spec), [event("a", 0), event("b", 60), event("c", 1200)])
+    assert [signal.kind for signal in signals] == ["detection", "cleared", "detection"]
+
+
+def test_a_condition_that_rises_by_itself_has_lasted_since_it_was_first_told() -> None:
+    step = {"if": {"lasting": "5s"}, "severity": "high"}
+    window = {"count": {"lte": 1}, "within": "10s"}
+    spec = {"window": window, "resolve_after": "20s", "escalate": [step]}
+    signals = play(load(spec), [event("a", 0), event("b", 4)], until=micros(12))
+    assert [s.severity for s in signals if isinstance(s, Detection)] == ["low", "high"]
 
 
 @pytest.mark.parametrize(("gap", "fires"), [(10, True), (10.000001, False)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from store.support import opened
 
+from store.support import opened
 from tocsin.store.database import Database
 
 

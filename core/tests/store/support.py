@@ -16,6 +16,7 @@ from tocsin.models.wire import as_model
 from tocsin.store.database import Database, database_url, open_database
 from tocsin.store.journal import Block, Horizon, Journal
 from tocsin.store.results import Checkpoint, IncidentWrite, Outcome
+from tocsin.store.tables import metadata
 
 START = 1_767_225_600 * SECOND
 """2026-01-01T00:00:00Z in microseconds."""
@@ -46,6 +47,15 @@ def other_program(url: str) -> Iterator[sa.Connection]:
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
     with other_program(url) as connection:
         return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def contents(url: str) -> dict[str, list[str]]:
+    """Give everything that the database holds."""
+    with other_program(url) as connection:
+        return {
+            table.name: sorted(repr(row) for row in connection.execute(sa.select(table)))
+            for table in metadata.sorted_tables
+        }
 
 
 async def open_journal(

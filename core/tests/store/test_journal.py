@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
+
 from store.support import (
     all_blocks,
     event,
@@ -17,7 +18,6 @@ from store.support import (
     opened,
     rows,
 )
-
 from tocsin.clock import SECOND, to_micros
 from tocsin.errors import EventError
 from tocsin.store import journal as journal_module
@@ -254,7 +254,7 @@ async def test_two_who_append_at_once(store_url: str) -> None:
 async def test_too_large_an_event_is_refused_with_its_batch(database: Database) -> None:
     journal = await open_journal(database, max_event_bytes=2000)
     large = event("large", message="x" * 2000)
-    with pytest.raises(EventError, match="'large' has 2[0-9]{3} bytes, at most 2000") as caught:
+    with pytest.raises(EventError, match=r"'large' has 2[0-9]{3} bytes, at most 2000") as caught:
         await journal.append([event("a"), large], accepted_at=micros(0), cursor_of={"s": "1"})
     assert caught.value.event_id == "large"
     assert (journal.position, await journal.read(0), await journal.cursor("s")) == (0, [], None)

@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+
 from store.support import (
     accepted,
     event,
@@ -22,7 +23,6 @@ from store.support import (
     other_program,
     rows,
 )
-
 from tocsin.errors import StoreError
 from tocsin.store import database as database_module
 from tocsin.store.database import HEAD, Database, database_url, open_database
@@ -82,13 +82,11 @@ def test_several_processes_open_at_once(store_url: str) -> None:
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    errors = []
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    for process in processes:
-        errors.append(process.communicate(timeout=50)[1])
+    errors = [process.communicate(timeout=50)[1] for process in processes]
     assert errors == [""] * len(processes)
 
 
@@ -105,7 +103,9 @@ async def test_a_newer_schema_is_refused(store_url: str, revision: str) -> None:
     async with opened(store_url):
         pass
     with other_program(store_url) as connection:
-        connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+        connection.execute(
+            sa.text("UPDATE alembic_version SET version_num = :number"), {"number": revision}
+        )
     with pytest.raises(StoreError, match=f"schema {revision}, newer than .* {HEAD}; upgrade"):
         await open_database(database_url(store_url))
     assert rows(store_url, "SELECT version_num FROM alembic_version") == [(revision,)]

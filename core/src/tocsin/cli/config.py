@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from tocsin.cli.options import config_option, read_config
 from tocsin.cli.output import write_json
@@ -101,8 +99,13 @@ def _without_secrets(value: Any, written: Any, secrets: frozenset[str]) -> Any:
 
 
 def _without_password(database: str) -> str:
+    if "://" not in database:
+        return database
+    from sqlalchemy.engine import make_url  # noqa: PLC0415 - large, and seldom needed here
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
-        return make_url(database).render_as_string() if "://" in database else database
+        return make_url(database).render_as_string()
     except ArgumentError:
         return "***"
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +16,9 @@ from tocsin.durations import parse_duration
 from tocsin.errors import StoreError
 from tocsin.models import IncidentSeverity, IncidentStatus
 from tocsin.settings import Loaded, load_settings
-from tocsin.store.database import Database, database_url, open_database
+
+if TYPE_CHECKING:
+    from tocsin.store.database import Database
 
 DEFAULT_CONFIG = "tocsin.yaml"
 Result = TypeVar("Result")
@@ -117,6 +119,9 @@ async def existing_database(loaded: Loaded) -> AsyncIterator[Database]:
     Raises:
         StoreError: it does not exist, or cannot be used.
     """
+    # Imported here: SQLAlchemy is large, and half of the commands do without a database.
+    from tocsin.store.database import database_url, open_database  # noqa: PLC0415
+
     url = database_url(loaded.settings.database, directory=loaded.directory)
     # A look at one local file; nothing else runs in this loop yet.
     if url.drivername.startswith("sqlite") and not Path(url.database or "").exists():  # noqa: ASYNC240

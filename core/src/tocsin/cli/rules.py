@@ -32,8 +32,6 @@ from tocsin.rules.matcher import InlineMatcher
 from tocsin.rules.schema import Rule
 from tocsin.selection import load_plugins, select_rules, select_rulesets
 from tocsin.settings import Loaded, RuleSettings
-from tocsin.store.database import database_url, open_database
-from tocsin.store.queries import store_rule_changes, stored_rule_changes
 
 _SHOWN = 5
 """Names or problems shown before the rest is only counted."""
@@ -55,6 +53,9 @@ def _effective(loaded: Loaded) -> tuple[Rule, ...]:
 
 
 async def _stored(loaded: Loaded) -> dict[str, dict[str, Any]]:
+    # Imported here: linting and testing need no database, and SQLAlchemy is large.
+    from tocsin.store.queries import stored_rule_changes  # noqa: PLC0415
+
     try:
         async with existing_database(loaded) as database:
             return await stored_rule_changes(database)
@@ -246,6 +247,9 @@ def _change(
 
 
 async def _store(loaded: Loaded, changes: dict[str, dict[str, Any]]) -> None:
+    from tocsin.store.database import database_url, open_database  # noqa: PLC0415 - see _stored
+    from tocsin.store.queries import store_rule_changes  # noqa: PLC0415
+
     database = await open_database(
         database_url(loaded.settings.database, directory=loaded.directory)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
@@ -10,37 +11,47 @@ from pydantic_core import core_schema
 
 from tocsin.models.kinds import IncidentSeverity, Instant
 
-_DEEPEST = 150
+DEEPEST = 150
+"""Levels of lists and mappings below `metadata`: more cannot be written by every JSON library."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _LARGEST = 2**63 - 1
 """The largest whole number that every JSON reader in the field keeps exactly."""
 
 
 class _OnlyJson:
-    """Checks what comes from Python; what was read from JSON needs no second look."""
+    """Copies what comes from Python as JSON; what was read from JSON is JSON."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         plain = handler(source)
-        checked = core_schema.no_info_after_validator_function(_check_json, plain)
+        checked = core_schema.no_info_after_validator_function(_plain_json, plain)
         return core_schema.json_or_python_schema(plain, checked)
 
 
-def _check_json(value: Any, depth: int = 0) -> Any:
-    if depth > _DEEPEST:
-        raise ValueError(f"nested more than {_DEEPEST} deep")
-    kind = value.__class__
-    if kind is dict:
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise ValueError(f"keys must be text, found {key!r:.60}")
-            _check_json(item, depth + 1)
-    elif kind is list:
-        for item in value:
-            _check_json(item, depth + 1)
-    elif value is not None and not isinstance(value, str | int | float | bool):
-        raise ValueError(f"expected a JSON value, found {value!r:.60} ({kind.__name__})")
-    return value
+def _plain_json(value: Any, depth: int = 0) -> Any:
+    """Copy a value as plain JSON types: rules tell values apart by their class."""
+    if depth > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} deep")
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, dict):
+        return {_plain_key(key): _plain_json(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain_json(item, depth + 1) for item in value]
+    raise ValueError(f"expected a JSON value, found {value!r:.60} ({type(value).__name__})")
+
+
+def _plain_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"keys must be text, found {key!r:.60}")
+    return str.__str__(key)
 
 
 class IncidentEvent(BaseModel):
@@ -82,31 +93,40 @@ def component_of(event: _Located) -> str:
 def storable(event: IncidentEvent) -> IncidentEvent:
     """Give the event as JSON can hold it.
 
-    Lone surrogates become U+FFFD and whole numbers over 64 bits become floats, so that what is
-    evaluated now is what would be read back after a crash.
+    Lone surrogates become U+FFFD, whole numbers over 64 bits become floats, and what is no number
+    or infinite becomes missing, so that what is evaluated now is what is read back after a crash.
     """
-    return IncidentEvent.model_validate(_plain(dict(event)))
+    return event.model_copy(
+        update={
+            name: _storable(getattr(event, name))
+            for name in (
+                "event_id",
+                "event_type",
+                "source",
+                "message",
+                "metadata",
+                "correlation_id",
+            )
+        }
+    )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, IncidentSeverity):
-        return value
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in value)
-    if isinstance(value, bool):
-        return value
+        return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)
     if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
-        return _as_float(value)
+        return _storable(_as_float(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {_storable(key): _storable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_storable(item) for item in value]
     return value
 
 
-def _as_float(value: int) -> float | None:
+def _as_float(value: int) -> float:
     try:
-        number = float(value)
+        return float(value)
     except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+        return math.inf

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, PlainSerializer
+from pydantic import AwareDatetime, Field, PlainSerializer
 
 from tocsin.clock import isoformat
 
-Instant = Annotated[AwareDatetime, PlainSerializer(isoformat, return_type=str, when_used="json")]
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
+"""Outside of these an instant may not exist in UTC."""
+
+Instant = Annotated[
+    AwareDatetime,
+    Field(ge=EARLIEST, le=LATEST),
+    PlainSerializer(isoformat, return_type=str, when_used="json"),
+]
 """A timezone-aware instant, written in UTC: a naive one is refused."""
 
 

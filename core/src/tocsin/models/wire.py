@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 
-from tocsin.models.events import IncidentEvent
-from tocsin.models.kinds import IncidentSeverity
+from tocsin.models.events import DEEPEST, IncidentEvent
+from tocsin.models.kinds import EARLIEST, LATEST, IncidentSeverity
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
@@ -16,7 +17,8 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 class WireEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The fields of `IncidentEvent`, for the parts that only read them.
 
-    What this accepts, `IncidentEvent` accepts too, and reads the same from it.
+    What this accepts, `IncidentEvent` accepts too, and reads the same from it; but of an instant
+    finer than a microsecond it takes the nearest one, where the model takes the one before.
     """
 
     event_id: _Name
@@ -48,7 +50,7 @@ def decode_list(body: bytes) -> list[WireEvent]:
     Raises:
         ValueError: some of it is not an event.
     """
-    return _LIST.decode(body)
+    return _read(_LIST.decode, body)
 
 
 def decode_lines(body: bytes) -> list[WireEvent]:
@@ -57,7 +59,29 @@ def decode_lines(body: bytes) -> list[WireEvent]:
     Raises:
         ValueError: some line is not an event.
     """
-    return _LINES.decode_lines(body)
+    return _read(_LINES.decode_lines, body)
+
+
+def _read(decode: Callable[[bytes], list[WireEvent]], body: bytes) -> list[WireEvent]:
+    try:
+        events = decode(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    for event in events:
+        if not EARLIEST <= event.timestamp <= LATEST:
+            raise ValueError(f"the timestamp of {event.event_id!r} is out of range")
+        for value in event.metadata.values():
+            if value.__class__ is dict or value.__class__ is list:
+                _check_depth(value, 1)
+    return events
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if depth > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} deep")
+    for item in value.values() if value.__class__ is dict else value:
+        if item.__class__ is dict or item.__class__ is list:
+            _check_depth(item, depth + 1)
 
 
 def as_model(event: Event) -> IncidentEvent:

@@ -26,6 +26,8 @@ from tocsin.rules.rulestate import RuleState
 from tocsin.rules.schema import Rule
 
 _MATCHED, _AMONG, _STEP = -1, -2, 0
+_TIMERS = 256
+"""Timers from which on those that nothing waits for are looked for."""
 _REMEMBERED = 65_536
 """Verdicts remembered for events of one route; more of them are rare, and asked for again."""
 
@@ -116,6 +118,7 @@ class Engine:
         self._lateness = allowed_lateness
         self._detectors = dict(sorted((detectors or {}).items()))
         self._timers: list[tuple[int, int, str, GroupKey]] = []
+        self._most_timers = _TIMERS
         self._held: list[tuple[int, str, int, Event, Hits]] = []
         self._arrived = 0
         self._states = [
@@ -176,7 +179,8 @@ class Engine:
             hits = self._meaning_of(route, answers)
             if len(route.known) >= _REMEMBERED:
                 route.known.clear()
-            route.known[key] = hits
+            if hits is not POISON:  # which may have been a machine that was too busy
+                route.known[key] = hits
             for index in waiting:
                 prepared.hits[index] = hits
 
@@ -232,9 +236,12 @@ class Engine:
         self._release(at - self._lateness, signals, mute=mute)
 
     def _release(self, until: int, signals: list[Signal], *, mute: bool = False) -> None:
-        """Judge the held events up to an instant, in the order of their time."""
+        """Judge the held events before an instant, in the order of their time.
+
+        Those of the instant itself wait: others of that time may still come.
+        """
         held = self._held
-        while held and held[0][0] <= until:
+        while held and held[0][0] < until:
             at, _, _, event, hits = heapq.heappop(held)
             self._advance(at, signals)
             if hits or self._detectors:
@@ -271,11 +278,11 @@ class Engine:
 
     # -- time ---------------------------------------------------------------------------------
 
-    def advance(self, instant: int) -> list[Signal]:
+    def advance(self, instant: int, *, mute: bool = False) -> list[Signal]:
         """Let the time move on to an instant, as if nothing happened until then."""
         signals: list[Signal] = []
         if self._lateness:
-            self._release(instant - self._lateness, signals)
+            self._release(instant - self._lateness, signals, mute=mute)
         elif self.now is None or instant > self.now:
             self._advance(instant, signals)
         return signals
@@ -283,11 +290,10 @@ class Engine:
     def finish(self) -> list[Signal]:
         """Judge all that is held, and let pass all that falls due at the time reached."""
         signals: list[Signal] = []
-        if self._held:
-            self._release(max(entry[0] for entry in self._held), signals)
-        if self.now is not None:
-            self._advance(self.now + 1, signals)
-            self.now -= 1
+        last = max((entry[0] for entry in self._held), default=self.now)
+        if last is not None:
+            self._release(last + 1, signals)
+            self.now = last
         return signals
 
     def next_due(self) -> int | None:
@@ -297,15 +303,20 @@ class Engine:
 
     def _advance(self, instant: int, signals: list[Signal]) -> None:
         """Move the time; what falls due exactly then waits for the events of that instant."""
-        timers = self._timers
-        while timers and timers[0][0] < instant:
-            due, number, _, key = heapq.heappop(timers)
+        while self._timers and self._timers[0][0] < instant:
+            due, number, _, key = heapq.heappop(self._timers)
             self.now = due
             signals.extend(self._states[number].tick(key, due))
         self.now = instant
 
     def _schedule(self, due: int, number: int, text: str, key: GroupKey) -> None:
         heapq.heappush(self._timers, (due, number, text, key))
+        if len(self._timers) > self._most_timers:
+            # Groups that were let go leave theirs behind: without this they would pile up.
+            states = self._states
+            self._timers = [t for t in self._timers if states[t[1]].waits_for(t[3], t[0])]
+            heapq.heapify(self._timers)
+            self._most_timers = max(_TIMERS, 2 * len(self._timers))
 
     # -- persistence --------------------------------------------------------------------------
 
@@ -330,12 +341,14 @@ class Engine:
             now: the watermark of the checkpoint.
             firings: by rule, then by group; those of unknown rules are left out.
         """
-        self.now = now if self.now is None else max(now, self.now)
+        self._release(now, [], mute=True)
         for rule_id, groups in firings.items():
             state = self._by_id.get(rule_id)
             if state is not None:
                 for text, firing in sorted(groups.items()):
-                    state.restore(text, firing, self.now)
+                    state.restore(text, firing, now)
+        for state in self._states:
+            state.resume(now)
 
 
 async def detect(engine: Engine, matcher: Matcher, events: Sequence[Event]) -> list[Signal]:

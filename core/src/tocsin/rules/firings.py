@@ -33,12 +33,16 @@ class Firing:
     """The engine's time at the latest matching event."""
     broken_at: int | None = None
     """The latest event that interrupted a run."""
-    stored: bool = False
-    """Whether the store may know of it."""
+
+    @property
+    def latest(self) -> int:
+        """When there was last anything to tell: an event, or a firing that time brought about."""
+        return max(self.seen, self.fired_at) if self.fired_at is not None else self.seen
 
     def clear(self) -> None:
         """Note that the condition is over: the next matching event may fire anew."""
         self.on = False
+        self.fired_at = None
         self.detection_id = None
         self.severity = None
 
@@ -67,7 +71,6 @@ class Firing:
             severity=IncidentSeverity(severity) if severity else None,
             seen=max(state["seen"], seen),
             broken_at=state["broken_at"],
-            stored=True,
         )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
+from pydantic import ValidationError
+
 from tocsin.errors import Problem, RulesetError, nearest
 from tocsin.rules.conditions import Condition
 from tocsin.rules.fields import Path, format_path, parse_path
@@ -123,7 +125,7 @@ class _Reader:
         self.problems += problems
         if part is None:
             rules = value_at(self._document.data, ("rules",))
-            self._conditions_only(rules if isinstance(rules, list) else [])
+            self._meaning_only(rules if isinstance(rules, list) else [])
             return None
         if not part.rules:
             self._report(("rules",), "expected at least one rule, found an empty list")
@@ -132,23 +134,14 @@ class _Reader:
         good = tuple(rule for rule in built if rule is not None)
         return Ruleset(part.ruleset, part.description, self._document.path, good)
 
-    def _conditions_only(self, rules: list[Any]) -> None:
-        """Look into the rules of a file that is wrong elsewhere: all mistakes come at once."""
+    def _meaning_only(self, rules: list[Any]) -> None:
+        """Look at what the rules of a file mean whose form is wrong: all mistakes come at once."""
         for index, data in enumerate(rules):
-            where: Location = ("rules", index)
-            part, _ = validate(RulePart, self._document, where)
-            if part is not None:
-                self._rule("", part, where)
-            elif isinstance(data, Mapping):
-                for key in ("when", "unless"):
-                    self._optional(data.get(key), (*where, key))
-                fields = data.get("group_by")
-                names = (
-                    [name for name in fields if isinstance(name, str)]
-                    if isinstance(fields, list)
-                    else []
-                )
-                self._title(data.get("title"), self._group_by(names, where), where)
+            if isinstance(data, Mapping):
+                where: Location = ("rules", index)
+                part = _mended(data)
+                if part is not None:
+                    self._rule("", part, where)
 
     def _condition(self, data: Any, where: Location) -> Condition | None:
         return read_condition(data, where, self._report)
@@ -249,12 +242,16 @@ class _Reader:
     def _step(self, step: EscalatePart, part: RulePart, where: Location) -> Step:
         place = (*where, "if")
         aggregations = self._aggregations(step.if_, place)
-        windowed = {name for name in AGGREGATES if part.window and getattr(part.window, name)}
         for aggregation in aggregations:
+            name = aggregation.name
+            judged = getattr(part.window, name) if part.window is not None else None
             if part.window is None:
-                self._report((*place, aggregation.name), "needs a window", at_key=True)
-            elif aggregation.name == "distinct" and aggregation.name not in windowed:
-                self._report((*place, "distinct"), "the window has no 'distinct'", at_key=True)
+                self._report((*place, name), "needs a window", at_key=True)
+            elif judged is None:
+                self._report((*place, name), f"the window has no {name!r}", at_key=True)
+            elif getattr(judged, "field", None) != getattr(getattr(step.if_, name), "field", None):
+                message = f"the window's {name!r} is of field {judged.field!r}"
+                self._report((*place, name, "field"), message)
         if step.if_.lasting is not None and part.window is None and part.resolve_after is None:
             self._report((*place, "lasting"), "needs a window or 'resolve_after'", at_key=True)
         when = self._optional(step.if_.when, (*place, "when"))
@@ -278,3 +275,26 @@ class _Reader:
             if name in names[:index]:
                 message = f"another test is already named {name!r}"
                 self._report((*where, "tests", index, "name"), message)
+
+
+_PLACEHOLDERS = {"id": "x", "title": "x", "incident_type": "x", "severity": "low", "when": None}
+_WINDOW = {"count": {"gte": 1}, "distinct": {"field": "source", "gte": 1}, "within": "1s"}
+
+
+def _mended(data: Mapping[str, Any]) -> RulePart | None:
+    """Give a rule with what is wrong in its form left out, to look at the rest."""
+    try:
+        return RulePart.model_validate(data)
+    except ValidationError as error:
+        wrong = {detail["loc"][0] for detail in error.errors() if detail["loc"]}
+    known = {info.alias or name for name, info in RulePart.model_fields.items()}
+    rest = {key: value for key, value in data.items() if key in known and key not in wrong}
+    if "window" in wrong:
+        # What the steps say of the window cannot be judged without it.
+        rest = {**rest, "window": _WINDOW, "escalate": ()}
+    if "when" in wrong or "when" not in rest:
+        rest["when"] = {"source": "x"}
+    try:
+        return RulePart.model_validate({**_PLACEHOLDERS, **rest})
+    except ValidationError:
+        return None

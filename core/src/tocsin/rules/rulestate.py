@@ -27,11 +27,15 @@ from tocsin.models.events import component_of
 from tocsin.rules.fields import format_path, getter
 from tocsin.rules.firings import Firing, make_detection, reached_severity
 from tocsin.rules.groups import Bounds, Counters, Group, Hit, Key, as_key, shown_value
-from tocsin.rules.schema import Aggregation, DistinctLimit, Rule
-from tocsin.rules.windows import Entry, Log, distinguishable, make_aggregate
-
-_MAX_INSTANTS = 16
-"""A late event is judged at so many instants at most."""
+from tocsin.rules.schema import Rule
+from tocsin.rules.windows import (
+    Aggregate,
+    Entry,
+    distinguishable,
+    find_turn,
+    judged,
+    make_aggregate,
+)
 
 Schedule = Callable[[int, int, str, Key], None]
 """Takes an instant, the rule's number, the group as text and the group's key."""
@@ -54,13 +58,15 @@ class RuleState:
         self.hash = rule.content_hash()
         self.dirty: dict[str, Group | None] = {}
         """Groups, by their text, whose firing is not stored yet; None where it is over."""
+        self._stored: set[str] = set()
+        """Groups, by their text, of which the store has a firing."""
         self._number = number
         self._counters = counters
         self._schedule = schedule
         self._groups: OrderedDict[Key, Group] = OrderedDict()
         self._most_groups = bounds.groups
         self._getters = tuple((format_path(path), getter(path)) for path in rule.group_by)
-        self._judged = _judged(rule)
+        self._judged = judged(rule)
         self._value_getters = tuple(
             component_of if a.name == "components" else getter(a.path) if a.path else None
             for a in self._judged
@@ -82,14 +88,10 @@ class RuleState:
     def observe(
         self, event: Event, at: int, now: int, hit: Hit, *, mute: bool = False
     ) -> Iterator[Signal]:
-        """Take an event that the rule's conditions speak of.
+        """Take an event that the rule's conditions speak of, as `hit` says.
 
-        Args:
-            event: the event.
-            at: its time in microseconds.
-            now: the engine's time, not before `at`.
-            hit: what the conditions say of it.
-            mute: only remember it; nothing fires.
+        `at` is its time and `now` the engine's, not before it, both in microseconds; with `mute`
+        it is only remembered, and nothing fires.
         """
         key, values = self._group_of(event)
         group = self._groups.get(key)
@@ -101,7 +103,7 @@ class RuleState:
                 self._interrupt(group, at, now)
             return
         if group is None:
-            group = Group(key, values, [make_aggregate(a, i) for i, a in enumerate(self._judged)])
+            group = Group(key, values, self._aggregates())
         if self._remembers:
             self._keep(group, now)
         yield from (
@@ -110,7 +112,13 @@ class RuleState:
             else self._single(group, event, at, now, hit, mute=mute)
         )
         if self._remembers and not mute:
+            if group.firing.detection_id and self.rule.resolve_after is not None:
+                self._touch(group)  # when it was last seen is part of what is stored
             self._plan(group, now)
+
+    def _aggregates(self) -> list[Aggregate]:
+        most = self._most_events
+        return [make_aggregate(a, i, most) for i, a in enumerate(self._judged)]
 
     def _group_of(self, event: Event) -> tuple[Key, dict[str, Any]]:
         found = [(name, get(event)) for name, get in self._getters]
@@ -131,8 +139,10 @@ class RuleState:
 
     def _forget(self, group: Group) -> None:
         del self._groups[group.key]
-        if group.firing.stored:
+        if group.text in self._stored:
             self.dirty[group.text] = None
+        else:
+            self.dirty.pop(group.text, None)
 
     def _stale(self, group: Group, now: int) -> bool:
         """Whether nothing of a group can matter any more."""
@@ -165,27 +175,28 @@ class RuleState:
         self, group: Group, event: Event, at: int, now: int, hit: Hit, *, mute: bool
     ) -> Iterator[Signal]:
         firing = group.firing
-        if firing.broken_at is not None and at <= firing.broken_at:
+        if firing.broken_at is not None and at < firing.broken_at:
             return
-        instants = self._instants(group.log, at, now)
-        late = at < now
-        was = firing.on or (late and any(self._true_at(group, x, now) for x in instants))
+        instants = group.log.instants(at, min(at + self.rule.within, now), now)
+        before = [x for x in instants if (firing.on if x == now else self._true_at(group, x, now))]
         self._remember(group, event, at, now)
         if mute:
             return
+        after = [x for x in instants if self._true_at(group, x, now)]
+        turn = find_turn(
+            instants, before, after, lambda x: at < now and self._true_at(group, x - 1, now)
+        )
         on = self._true_at(group, now, now)
-        tipped = now if on else None
-        if late and not on:
-            tipped = next((x for x in instants if self._true_at(group, x, now)), None)
         if on is not firing.on:
             firing.on = on
             self._touch(group)
-        if tipped is None:
+        if not after:
             return
-        if not was and (firing.detection_id is None or self.rule.resolve_after is None):
+        if turn is not None and (firing.detection_id is None or self.rule.resolve_after is None):
             firing.since = at
+        tipped = turn if turn is not None else after[-1]
         values = self._values(group, tipped, now)
-        if not was or self._may_repeat(firing, at):
+        if turn is not None or self._may_repeat(firing, at):
             entries = group.log.between(tipped - self.rule.within, tipped)
             severity = self._severity(group, at, hit.steps, values)
             yield self._fire(group, at, entries, values, severity)
@@ -213,17 +224,6 @@ class RuleState:
         until = now + self._kept_for
         return Entry(at, until, event.event_id, component_of(event), event.correlation_id, values)
 
-    def _instants(self, log: Log, at: int, now: int) -> list[int]:
-        """Choose the instants at which an event is judged: the ends of windows that it is in."""
-        if at >= now:
-            return [now]
-        last = min(at + self.rule.within, now)
-        later = sorted({at, *(entry.at for entry in log.between(at, last))})
-        if len(later) >= _MAX_INSTANTS:
-            half = _MAX_INSTANTS // 2
-            later = [*later[:half], *later[-half:]]
-        return later
-
     def _values(self, group: Group, instant: int, now: int) -> tuple[float, ...]:
         start = instant - self.rule.within
         if instant == now:
@@ -244,7 +244,7 @@ class RuleState:
         """End a run: the events up to here no longer count."""
         group.log.clear(at)
         rest = group.log.between(at, now)
-        group.aggregates = [make_aggregate(a, i) for i, a in enumerate(self._judged)]
+        group.aggregates = self._aggregates()
         for aggregate in group.aggregates:
             for entry in rest:
                 aggregate.add(entry)
@@ -252,8 +252,7 @@ class RuleState:
         firing.broken_at = at if firing.broken_at is None else max(at, firing.broken_at)
         if firing.on:
             firing.on = bool(rest) and self._holds(self._values(group, now, now))
-        if firing.stored:
-            self._touch(group)
+        self._touch(group)
 
     def tick(self, key: Key, instant: int) -> Iterator[Signal]:
         """Look at a group at an instant that was planned for it."""
@@ -265,7 +264,8 @@ class RuleState:
         if rule.windowed and (firing.on or self._may_rise):
             on = self._true_at(group, instant, instant)
             if on and not firing.on:
-                firing.since = instant
+                if firing.detection_id is None or rule.resolve_after is None:
+                    firing.since = instant
                 entries = group.log.between(instant - rule.within, instant)
                 values = self._values(group, instant, instant)
                 severity = self._severity(group, instant, (), values)
@@ -274,7 +274,7 @@ class RuleState:
                 firing.on = on
                 self._touch(group)
         if firing.detection_id and rule.resolve_after is not None:
-            over = firing.seen + rule.resolve_after
+            over = firing.latest + rule.resolve_after
             if instant >= over:
                 yield Cleared(
                     rule_id=rule.id,
@@ -294,7 +294,7 @@ class RuleState:
             oldest = group.log.oldest(now - rule.within)
             due = oldest + rule.within + 1 if oldest is not None else None
         if firing.detection_id and rule.resolve_after is not None:
-            over = firing.seen + rule.resolve_after
+            over = firing.latest + rule.resolve_after
             due = over if due is None else min(due, over)
         if due is not None and (group.timer is None or due < group.timer):
             group.timer = due
@@ -354,14 +354,17 @@ class RuleState:
 
     def _touch(self, group: Group) -> None:
         if self._remembers:
-            group.firing.stored = True
             self.dirty[group.text] = group
 
     def take_dirty(self) -> dict[str, dict[str, Any] | None]:
         """Give the firings that changed since the last call, by group; None where one is over."""
         changed = {text: self._dump(group) for text, group in self.dirty.items()}
+        known = self._stored
+        kept = {text for text, state in changed.items() if state}
+        self._stored = (known - changed.keys()) | kept
         self.dirty.clear()
-        return changed
+        # What the store never had needs no deleting.
+        return {text: state for text, state in changed.items() if state or text in known}
 
     def _dump(self, group: Group | None) -> dict[str, Any] | None:
         if group is None:
@@ -371,22 +374,25 @@ class RuleState:
         throttled = not rule.windowed and rule.once_within is not None
         return firing.dump(group.values) if firing.on or pending or throttled else None
 
+    def resume(self, now: int) -> None:
+        """Plan what time alone may bring about, after the windows were rebuilt."""
+        if self._may_rise:
+            for group in self._groups.values():
+                self._plan(group, now - 1)
+
+    def waits_for(self, key: Key, instant: int) -> bool:
+        """Say whether a group still wants to be looked at at an instant that was planned for it."""
+        group = self._groups.get(key)
+        return group is not None and group.timer == instant
+
     def restore(self, text: str, state: dict[str, Any], now: int) -> None:
         """Take the stored firing of a group, after its window was rebuilt."""
         key = as_key(orjson.loads(text))
         group = self._groups.get(key)
         if group is None:
-            aggregates = [make_aggregate(a, i) for i, a in enumerate(self._judged)]
-            group = Group(key, state["group"], aggregates)
+            group = Group(key, state["group"], self._aggregates())
             self._groups[key] = group
             self._groups.move_to_end(key, last=False)
+        self._stored.add(text)
         group.firing = Firing.load(state, seen=group.firing.seen)
-        self._plan(group, now)
-
-
-def _judged(rule: Rule) -> tuple[Aggregation, ...]:
-    """List what is judged: the window's aggregates, and the number of components where required."""
-    if rule.min_components is None:
-        return rule.aggregations
-    limit = DistinctLimit(field="source", gte=rule.min_components)
-    return (*rule.aggregations, Aggregation("components", limit))
+        self._plan(group, now - 1)  # what falls due at this very instant has not been looked at

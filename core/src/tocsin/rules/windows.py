@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from tocsin.rules.schema import Aggregation
+from tocsin.rules.schema import Aggregation, DistinctLimit, Rule
 
+_MAX_INSTANTS = 16
+"""A late event is judged at so many instants at most."""
 _MAX_VALUE_TEXT = 256
 
 
@@ -104,6 +107,20 @@ class Log:
             low = bisect_left(entries, start, low, key=_at)
         return len(entries) - low
 
+    def instants(self, at: int, last: int, now: int) -> list[int]:
+        """Choose the instants at which an event is judged: the ends of windows that it is in.
+
+        Args:
+            at: the event's time.
+            last: the newest instant of a window that it is in.
+            now: the engine's time; an event of now is judged there alone.
+        """
+        if at >= now:
+            return [now]
+        ends = sorted({at, *(entry.at for entry in self.between(at, last))})
+        half = _MAX_INSTANTS // 2
+        return ends if len(ends) <= _MAX_INSTANTS else [*ends[:half], *ends[-half:]]
+
     def oldest(self, start: int) -> int | None:
         """Give the instant of the oldest entry that is not older than `start`."""
         entries = self._entries
@@ -135,10 +152,11 @@ class Count:
 class Distinct:
     """How many different values of a field the window holds."""
 
-    __slots__ = ("_index", "_latest", "_sorted")
+    __slots__ = ("_index", "_latest", "_most", "_sorted")
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, most: int) -> None:
         self._index = index
+        self._most = most
         self._latest: dict[Any, int] = {}
         """Every value, and when it was last seen; in order of that, while `_sorted`."""
         self._sorted = True
@@ -153,6 +171,8 @@ class Distinct:
         last = next(reversed(self._latest.values()), entry.at)
         self._sorted = self._sorted and last <= entry.at
         self._latest[value] = entry.at
+        if len(self._latest) > self._most:
+            del self._latest[next(iter(self._latest))]
 
     def current(self, log: Log, start: int) -> int:  # noqa: ARG002 - every aggregate gets it
         """Count the values seen from `start` on."""
@@ -173,9 +193,50 @@ class Distinct:
         return len({entry.values[self._index] for entry in log.between(start, end)} - {None})
 
 
-def make_aggregate(aggregation: Aggregation, index: int) -> Aggregate:
-    """Make the aggregate of a name; `index` is the place of its value in an entry."""
-    return Count() if aggregation.name == "count" else Distinct(index)
+def judged(rule: Rule) -> tuple[Aggregation, ...]:
+    """List what is judged: the window's aggregates, and the number of components where required."""
+    if rule.min_components is None:
+        return rule.aggregations
+    limit = DistinctLimit(field="source", gte=rule.min_components)
+    return (*rule.aggregations, Aggregation("components", limit))
+
+
+def make_aggregate(aggregation: Aggregation, index: int, most: int) -> Aggregate:
+    """Make the aggregate of a name.
+
+    Args:
+        aggregation: what is wanted.
+        index: the place of its value in an entry.
+        most: values remembered at most; more than any bound of the rule needs.
+    """
+    return Count() if aggregation.name == "count" else Distinct(index, most)
+
+
+def find_turn(
+    instants: Sequence[int],
+    before: Sequence[int],
+    after: Sequence[int],
+    goes_on: Callable[[int], bool],
+) -> int | None:
+    """Find the start of a span in which an event made true what nowhere in it was true before.
+
+    Args:
+        instants: where the event was judged, oldest first.
+        before: those at which the condition was true without it.
+        after: those at which it is true with it.
+        goes_on: says whether it is also true just before an instant, so that no span starts there.
+    """
+    new: int | None = None
+    for x in instants:
+        true = x in after
+        rises = true and not goes_on(x)
+        if new is not None and (rises or not true):
+            return new
+        if x in before:
+            new = None
+        elif rises:
+            new = x
+    return new
 
 
 def distinguishable(value: Any) -> Any:

@@ -124,6 +124,10 @@ class WorkerMatcher:
             await self._end()
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise MatcherError(f"the rules worker does not start ({reason})") from error
+        except BaseException:
+            # Cancelled before it was ready: its answer would be taken for that to a question.
+            await asyncio.shield(self._end())
+            raise
         if ready != b"ready":
             await self._end()
             raise MatcherError(f"the rules worker does not start: {ready.decode(errors='replace')}")
