@@ -30,7 +30,7 @@ from tocsin.store.ownership import Ownership
 from tocsin.store.queries import (
     IncidentFilter,
     active_incidents,
-    latest_detection,
+    get_detection,
     list_incidents,
     stored_rule_changes,
 )
@@ -145,7 +145,7 @@ async def assemble(
         stack.push_async_callback(matcher.close)
         journal = await open_journal(database, settings)
         results = Results(database, settings.stream)
-        correlation = Correlation(correlators)
+        correlation = Correlation(correlators, stream=settings.stream)
         await _restore(correlation, database, settings.stream)
         incident_statistics = IncidentStatistics()
         known = await list_incidents(database, IncidentFilter(stream=settings.stream))
@@ -218,8 +218,8 @@ async def open_journal(database: Database, settings: Settings) -> Journal:
 async def _restore(correlation: Correlation, database: Database, stream: str) -> None:
     rows = await active_incidents(database, stream)
     latest: dict[str, Detection] = {}
-    for incident, _ in rows:
-        detection = await latest_detection(database, incident.id)
+    for incident, tracking in rows:
+        detection = await get_detection(database, stream, tracking.get("latest", ""))
         if detection is not None:
             latest[incident.id] = detection
     correlation.restore(opened_before(rows, latest))

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tocsin.errors import PluginError
+
 _THREADS = 4
 
 
@@ -35,10 +37,23 @@ class Calls:
 
         Raises:
             TimeoutError: it took too long.
+            PluginError: it raised CancelledError by itself.
             Exception: whatever it raises.
         """
+        try:
+            return await self._run(function, *args, **named)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled us: the function let this out, and it must not end who called.
+            raise PluginError("it was cancelled from within", plugin="") from error
+        except SystemExit as error:
+            raise PluginError(f"it wanted to exit with {error.code}", plugin="") from error
+
+    async def _run(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         async with asyncio.timeout(self._timeout):
-            if inspect.iscoroutinefunction(inspect.unwrap(function)):
+            if _is_async(function):
                 return await function(*args, **named)
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="tocsin-plugin")
@@ -46,13 +61,26 @@ class Calls:
             call = functools.partial(function, *args, **named)
             future = loop.run_in_executor(self._executor, call)
             try:
-                return await future
+                result = await future
             except asyncio.CancelledError:
                 self.abandoned += 1
                 raise
+            if inspect.isawaitable(result):
+                if inspect.iscoroutine(result):
+                    result.close()
+                raise PluginError("a `def` gave something to be awaited", plugin="")
+            return result
 
     async def close(self) -> None:
         """Let the threads end; one that is stuck is left behind."""
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=self.abandoned == 0, cancel_futures=True)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Tell the colour of a function, or of what makes an object callable."""
+    plain = inspect.unwrap(function)
+    return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(
+        getattr(plain, "__call__", None)  # noqa: B004 - the method itself is looked at
+    )

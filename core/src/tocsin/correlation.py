@@ -23,6 +23,7 @@ from tocsin.models import (
 )
 
 _log = logging.getLogger(__name__)
+_NO_TRACKING: Mapping[str, Any] = {"keys": [], "on": [], "shown": 0, "latest": ""}
 MAX_SHOWN_EVENTS = 200
 """Events that an incident shows whole; it counts all of them."""
 
@@ -59,6 +60,8 @@ class OpenIncident:
     """The events of the latest detection: windows overlap, and each event counts once."""
     shown: int = 0
     """How many of its events are shown whole."""
+    latest: str = ""
+    """The id of the latest detection."""
 
     def tracking(self) -> dict[str, Any]:
         """Give, as JSON, what is stored beside the incident."""
@@ -66,6 +69,7 @@ class OpenIncident:
             "keys": sorted(self.keys),
             "on": sorted(self.on),
             "shown": self.shown,
+            "latest": self.latest,
         }
 
     @classmethod
@@ -74,13 +78,23 @@ class OpenIncident:
     ) -> OpenIncident:
         """Take what was stored; `counted` are the events of the latest detection."""
         keys, on = ({(rule, group) for rule, group in tracking[name]} for name in ("keys", "on"))
-        return cls(incident, keys, on, frozenset(counted), tracking["shown"])
+        shown, latest = tracking["shown"], tracking["latest"]
+        return cls(incident, keys, on, frozenset(counted), shown, latest)
 
 
 class Correlation:
     """The active incidents, and the placing of signals into them."""
 
-    def __init__(self, correlators: Mapping[str, Correlator] | None = None) -> None:
+    def __init__(
+        self, correlators: Mapping[str, Correlator] | None = None, *, stream: str = "main"
+    ) -> None:
+        """Begin with no active incident.
+
+        Args:
+            correlators: whom to ask where a detection belongs, by name.
+            stream: the journal's stream; incidents of different streams have different ids.
+        """
+        self._stream = stream
         self._correlators = dict(sorted((correlators or {}).items()))
         self._open: OrderedDict[str, OpenIncident] = OrderedDict()
         self._by_key: dict[Key, str] = {}
@@ -105,7 +119,7 @@ class Correlation:
     def tracking(self, incident_id: str) -> dict[str, Any]:
         """Give, as JSON, what is stored beside an incident."""
         item = self._open.get(incident_id)
-        return item.tracking() if item is not None else {"keys": [], "on": [], "shown": 0}
+        return item.tracking() if item is not None else dict(_NO_TRACKING)
 
     def update(self, incident: Incident) -> None:
         """Take a change that was made elsewhere; one that is no longer active takes nothing in."""
@@ -172,8 +186,9 @@ class Correlation:
         ids = frozenset(detection.event_ids)
         if item is None or placement is None:
             shown = _shown(detection, events, MAX_SHOWN_EVENTS)
-            incident, story = incidents.open_incident(detection, shown)
-            self._add(OpenIncident(incident, {key}, {key}, ids, len(shown)))
+            incident, story = incidents.open_incident(detection, shown, stream=self._stream)
+            latest = detection.detection_id
+            self._add(OpenIncident(incident, {key}, {key}, ids, len(shown), latest))
             return Change(incident, "opened", detection.detected_at, story, detection, shown)
         new = ids - item.counted
         shown = tuple(
@@ -186,6 +201,7 @@ class Correlation:
             before, detection, shown, new_events=len(new), reason=placement.reason
         )
         item.incident, item.counted, item.shown = incident, ids, item.shown + len(shown)
+        item.latest = detection.detection_id
         item.keys.add(key)
         item.on.add(key)
         self._by_key[key] = incident.id

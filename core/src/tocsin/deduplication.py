@@ -23,8 +23,11 @@ class RecentIds:
         """
         self._most = most
         self._within = within
-        self._known: set[str] = set()
-        self._batches: deque[tuple[int, list[str]]] = deque()
+        self._known: dict[str, int] = {}
+        """The ids, each with the number of the batch that brought it last."""
+        self._batches: deque[tuple[int, int, list[str]]] = deque()
+        """Number, instant and ids of each batch."""
+        self._number = 0
 
     def __len__(self) -> int:
         return len(self._known)
@@ -34,7 +37,7 @@ class RecentIds:
         ids = [event.event_id for event in events]
         unique = set(ids)
         known = self._known
-        if len(unique) == len(ids) and known.isdisjoint(unique):
+        if len(unique) == len(ids) and known.keys().isdisjoint(unique):
             return list(events)
         first: dict[str, Kind] = {}
         for event in events:
@@ -45,19 +48,26 @@ class RecentIds:
     def add(self, events: Sequence[Event], at: int = 0) -> None:
         """Remember the ids of events that `fresh` gave, seen at an instant in microseconds."""
         ids = [event.event_id for event in events]
-        self._known.update(ids)
-        self._batches.append((at, ids))
+        self._number += 1
+        self._known.update(dict.fromkeys(ids, self._number))
+        self._batches.append((self._number, at, ids))
         self.trim(at)
 
     def trim(self, now: int) -> None:
         """Forget what lies beyond the horizon."""
-        known, batches = self._known, self._batches
-        while batches and self._within is not None and batches[0][0] < now - self._within:
-            known.difference_update(batches.popleft()[1])
-        while (excess := len(known) - self._most) > 0:
-            at, ids = batches[0]
-            known.difference_update(ids[:excess])
-            if len(ids) <= excess:
-                batches.popleft()
-            else:
-                batches[0] = (at, ids[excess:])
+        batches = self._batches
+        while batches and self._within is not None and batches[0][1] < now - self._within:
+            number, _, ids = batches.popleft()
+            self._forget(number, ids)
+        while (excess := len(self._known) - self._most) > 0:
+            number, at, ids = batches.popleft()
+            self._forget(number, ids[:excess])
+            if len(ids) > excess:
+                batches.appendleft((number, at, ids[excess:]))
+
+    def _forget(self, number: int, ids: Sequence[str]) -> None:
+        """Forget ids, but for those that a later batch brought again."""
+        known = self._known
+        for event_id in ids:
+            if known.get(event_id) == number:
+                del known[event_id]

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+_LONGEST = 500
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -114,6 +116,19 @@ class Retryable(TocsinError):  # noqa: N818 - a notifier raises it as a request,
     def __init__(self, message: str, *, after: float | None = None) -> None:
         self.after = after
         super().__init__(message)
+
+
+def describe(error: BaseException) -> str:
+    """Put an error of foreign code into one line that can be logged and stored anywhere."""
+    text = " ".join(str(error).split())
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return clean(line)
+
+
+def clean(text: str) -> str:
+    """Give a text with what cannot be shown or stored replaced, and cut to a bounded length."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_LONGEST])
+    return shown if len(text) <= _LONGEST else f"{shown}..."
 
 
 def nearest(found: str, known: Iterable[str]) -> str:

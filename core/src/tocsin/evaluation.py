@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from tocsin.clock import SECOND, Clock, from_micros, to_micros
 from tocsin.correlation import Change, Correlation, OpenIncident
@@ -19,6 +20,7 @@ from tocsin.store.journal import NEVER, Block, Journal
 from tocsin.store.results import Checkpoint, IncidentWrite, Outcome, Results
 
 _log = logging.getLogger(__name__)
+Done = TypeVar("Done")
 _SLICE = 100
 """Events evaluated before the host's loop has its turn."""
 _TOGETHER = 4000
@@ -26,7 +28,7 @@ _TOGETHER = 4000
 _BLOCKS = 10
 """Blocks read back together: what bounds the memory that recovery takes."""
 _CHECKPOINT_SECONDS = 1.0
-_RETRY_SECONDS = 1.0
+_RETRY_SECONDS = 0.2
 _LONGEST_RETRY = 30.0
 
 
@@ -177,9 +179,10 @@ class Evaluation:
         last = self.position
         while self._blocks and events < _TOGETHER:
             block = self._blocks[0]
-            for said in await self._evaluate(block):
+            for said in await self._new(await self._evaluate(block)):
                 signals += said
                 changes += self._correlation.apply(said, self._recent)
+                await asyncio.sleep(0)
             events += len(block.events)
             last = block.position
             self._blocks.popleft()
@@ -192,13 +195,15 @@ class Evaluation:
         """Put a block through the engine, in slices so that the loop stays free."""
         believed, ahead = self._journal.part_ahead(block)
         said: list[list[Signal]] = []
+        self._engine.statistics.quarantined += 0 if mute else len(ahead)
         for event in ahead:
             self._recent[event.event_id] = as_model(event)
             said.append([_from_the_future(event)])
         for start in range(0, len(believed), _SLICE):
             part = believed[start : start + _SLICE]
             prepared = self._engine.prepare(part)
-            await self._judge(prepared)
+            judge = functools.partial(resolve, self._engine, self._matcher, prepared)
+            await self._insist("the rules engine", judge)
             self._remember(part, prepared.hits)
             said.append(self._engine.apply(prepared, mute=mute))
             await asyncio.sleep(0)
@@ -206,19 +211,36 @@ class Evaluation:
             said.append(self._engine.advance(block.max_time, mute=mute))
         return [signals for signals in said if signals and not mute]
 
-    async def _judge(self, prepared: Any) -> None:
-        """Have a batch judged; while no engine can be had, wait: the events are safe."""
+    async def _new(self, said: list[list[Signal]]) -> list[list[Signal]]:
+        """Leave out detections that are stored already: their events were accepted once more."""
+        ids = [s.detection_id for part in said for s in part if isinstance(s, Detection)]
+        if not ids:
+            return said
+        known = await self._insist("the store", lambda: self._results.known(ids))
+        return [
+            [s for s in part if not isinstance(s, Detection) or s.detection_id not in known]
+            for part in said
+        ]
+
+    async def _insist(self, what: str, work: Callable[[], Awaitable[Done]]) -> Done:
+        """Do what the database or the rules engine may refuse for a while; nothing is given up.
+
+        Raises:
+            StoreError: another process evaluates this stream now.
+        """
         wait = _RETRY_SECONDS
         while True:
             try:
-                await resolve(self._engine, self._matcher, prepared)
-            except MatcherError as error:
-                self._trouble(f"the rules engine: {error}")
-                await self._clock.sleep(wait)
+                done = await work()
+            except (MatcherError, StoreError) as error:
+                if self._results.lost:
+                    raise
+                self._trouble(f"{what}: {error}")
+                await asyncio.sleep(wait)  # of the machine's time, whatever that of the events
                 wait = min(wait * 2, _LONGEST_RETRY)
             else:
                 self.problem = ""
-                return
+                return done
 
     def _remember(self, events: Sequence[Event], hits: Sequence[Hits | None]) -> None:
         """Keep matching events at hand, the newest ones."""
@@ -268,22 +290,9 @@ class Evaluation:
             await self._commit(self._outcome(self.position))
 
     async def _commit(self, outcome: Outcome) -> None:
-        """Store an outcome; while the database cannot, wait: nothing is given up."""
-        wait = _RETRY_SECONDS
-        while True:
-            now = self._clock.now()
-            try:
-                await self._results.store(outcome, at=to_micros(now))
-            except StoreError as error:
-                if self._results.lost:
-                    raise
-                self._trouble(str(error))
-                await self._clock.sleep(wait)
-                wait = min(wait * 2, _LONGEST_RETRY)
-            else:
-                self.problem, self._dirty = "", False
-                self._checkpointed_at = to_micros(now)
-                return
+        now = to_micros(self._clock.now())
+        await self._insist("the store", lambda: self._results.store(outcome, at=now))
+        self._dirty, self._checkpointed_at = False, now
 
     def _trouble(self, problem: str) -> None:
         if problem != self.problem:

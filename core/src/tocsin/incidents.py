@@ -94,12 +94,16 @@ def acknowledge(incident: Incident, *, at: datetime, by: str) -> tuple[Incident,
     )
 
 
-def open_incident(detection: Detection, events: Sequence[IncidentEvent]) -> tuple[Incident, Story]:
+def open_incident(
+    detection: Detection, events: Sequence[IncidentEvent], *, stream: str = "main"
+) -> tuple[Incident, Story]:
     """Open the incident that a detection calls for.
 
-    Its id follows from the detection's, so that the same input opens the same incident.
+    Its id follows from the detection's, so that the same input opens the same incident; in another
+    stream it is another one.
     """
-    digest = hashlib.sha256(detection.detection_id.encode()).hexdigest()
+    seed = detection.detection_id if stream == "main" else f"{stream}:{detection.detection_id}"
+    digest = hashlib.sha256(seed.encode()).hexdigest()
     incident = Incident(
         id=f"inc_{digest[:16]}",
         type=detection.incident_type,

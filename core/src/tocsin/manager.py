@@ -6,11 +6,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 from tocsin.assembly import Parts, assemble
-from tocsin.clock import Clock, SystemClock
+from tocsin.clock import Clock, SystemClock, from_micros
 from tocsin.correlation import Change
 from tocsin.errors import StoreError, TocsinError
 from tocsin.evaluation import merge
@@ -60,6 +62,7 @@ class IncidentManager:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._new: list[str] = []
         self._checks: dict[str, HealthCheck] = {}
+        self._processing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._failure: BaseException | None = None
 
     # -- life ---------------------------------------------------------------------------------
@@ -288,7 +291,10 @@ class IncidentManager:
             response.quiet_for / 1_000_000, response.check_every, response.give_up_after
         )
         workflow = Workflow(_Desk(self), self._clock, parts.calls, recovery, self._checks)
-        return await workflow.process(incident if isinstance(incident, str) else incident.id)
+        incident_id = incident if isinstance(incident, str) else incident.id
+        # One at a time: whoever comes second finds the work done.
+        async with self._processing.setdefault(incident_id, asyncio.Lock()):
+            return await workflow.process(incident_id)
 
     def add_health_check(self, component: str, check: HealthCheck) -> None:
         """Have a component's health asked for before an incident of it counts as recovered."""
@@ -330,6 +336,11 @@ class _Desk:
 
     async def current(self, incident_id: str) -> Incident:
         return await self._manager.get_incident(incident_id)
+
+    def last_seen(self, incident: Incident) -> datetime | None:
+        engine = self._manager._needed().engine  # noqa: SLF001 - see below
+        seen = engine.last_seen(incident.rule_id, incident.group)
+        return from_micros(seen) if seen is not None else None
 
     async def record(
         self,

@@ -11,7 +11,7 @@ from datetime import datetime
 from tocsin.calls import Calls
 from tocsin.capabilities import Notifier
 from tocsin.clock import Clock, isoformat
-from tocsin.errors import Retryable
+from tocsin.errors import Retryable, describe
 from tocsin.models import Incident, IncidentSeverity, Notice
 
 _log = logging.getLogger(__name__)
@@ -92,5 +92,10 @@ class Notifications:
                 self.sent += 1
                 return
             self.failed += 1
-            _log.error("notifier %r failed to send %s: %s", channel.name, notice.notice_id, reason)
+            _log.error(
+                "notifier %r failed to send %s: %s",
+                channel.name,
+                notice.notice_id,
+                describe(reason),
+            )
             return

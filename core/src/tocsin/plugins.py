@@ -22,7 +22,7 @@ from tocsin.capabilities import (
     RulesetPlugin,
     SourcePlugin,
 )
-from tocsin.errors import PluginError, nearest
+from tocsin.errors import PluginError, describe, nearest
 from tocsin.hookspecs import PROJECT
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Plugins:
             module = point.load()
             self._register(module, point.name, distribution, version)
         except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong, the rest must start
-            reason = f"{type(error).__name__}: {error}"
+            reason = describe(error)
             _log.warning("plugin %r of %s does not load: %s", point.name, distribution, reason)
             self._unregister(point.name)
             self._found[point.name] = PluginInfo(
@@ -164,7 +164,7 @@ class Plugins:
                         _checked(item, kind, hook) for item in impl.function() or ()
                     ]
                 except Exception as error:  # noqa: BLE001 - see _add
-                    reason = f"{hook} fails: {type(error).__name__}: {error}"
+                    reason = f"{hook} fails: {describe(error)}"
                     _log.warning("plugin %r is left out: %s", name, reason)
                     self._found[name] = replace(self._found[name], status="broken", problem=reason)
                     continue
@@ -228,7 +228,7 @@ class Plugins:
             try:
                 await self._calls.run(impl.function, *arguments)
             except Exception as error:  # noqa: BLE001 - see above
-                _log.warning("plugin %r failed in %s: %s", impl.plugin_name, hook, error)
+                _log.warning("plugin %r failed in %s: %s", impl.plugin_name, hook, describe(error))
                 failures.append(HookFailure(impl.plugin_name, hook, error))
         return failures
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from tocsin.capabilities import Source, SourceContext
 from tocsin.clock import Clock
+from tocsin.errors import clean, describe
 from tocsin.models import IncidentEvent
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class SourceStatus:
 
     def report(self, message: str) -> None:
         """Keep what the source says, the newest last."""
-        self.reports = [*self.reports[-(_REPORTS - 1) :], message]
+        self.reports = [*self.reports[-(_REPORTS - 1) :], clean(message)]
 
 
 async def run_source(
@@ -65,12 +66,18 @@ async def run_source(
                         status.events += await submit(batch.events, cursor_of)
                     status.skipped += batch.skipped
                     wait = _FIRST_WAIT
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            status.restarts += 1
+            status.report(describe(error))
         except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; others go on
             status.restarts += 1
-            status.report(f"{type(error).__name__}: {error}")
-            _log.warning("source %r failed and is started again in %g s: %s", name, wait, error)
+            status.report(describe(error))
+            _log.warning(
+                "source %r failed and is started again in %g s: %s", name, wait, describe(error)
+            )
         else:
             status.report("ended; started again")
         await clock.sleep(wait)

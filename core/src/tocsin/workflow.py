@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from tocsin import incidents
 from tocsin.calls import Calls
 from tocsin.clock import Clock
+from tocsin.errors import describe
 from tocsin.models import Incident, IncidentStatus, TimelineEntry
 
 S = IncidentStatus
@@ -35,6 +36,10 @@ class Desk(Protocol):
 
     async def current(self, incident_id: str) -> Incident:
         """Read an incident whole, as it is now."""
+        ...
+
+    def last_seen(self, incident: Incident) -> datetime | None:
+        """Give when the incident's rule last matched an event of its group, if that is known."""
         ...
 
     async def record(
@@ -125,11 +130,11 @@ class Workflow:
             try:
                 healthy = await self._calls.run(check)
             except Exception as error:  # noqa: BLE001 - a check that fails says that it is not well
-                return f"the health check of {component} fails: {type(error).__name__}: {error}"
+                return f"the health check of {component} fails: {describe(error)}"
             if not healthy:
                 return f"{component} is not healthy"
         if self._recovery.quiet_for:
-            newest = _newest(await self._desk.current(incident.id))
+            newest = _newest(await self._desk.current(incident.id), self._desk.last_seen(incident))
             if (self._clock.now() - newest).total_seconds() < self._recovery.quiet_for:
                 return f"not quiet for {self._recovery.quiet_for:g} s yet"
         return ""
@@ -148,9 +153,9 @@ def _after(incident: Incident, at: datetime) -> datetime:
     return max(at, incident.detected_at)
 
 
-def _newest(incident: Incident) -> datetime:
+def _newest(incident: Incident, seen: datetime | None) -> datetime:
     told = [entry.at for entry in incident.timeline if entry.kind in ("event", "detection")]
-    return max([incident.detected_at, *told])
+    return max([incident.detected_at, *told, *([seen] if seen is not None else [])])
 
 
 def root_cause(incident: Incident) -> dict[str, Any] | None:

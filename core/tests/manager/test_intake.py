@@ -110,9 +110,6 @@ async def test_beyond_the_horizon_an_id_is_accepted_again(
         assert await manager.submit_event(event("a")) is True
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the same detection again: UNIQUE constraint, tried again for ever"
-)
 @pytest.mark.parametrize("resolved", [False, True])
 async def test_beyond_the_horizon_an_event_that_fires_again(tmp_path: Path, resolved: bool) -> None:
     """The same event is the same detection: nothing new, and above all nothing that gets stuck."""

@@ -26,15 +26,11 @@ from tocsin.errors import Retryable
 from tocsin.hookspecs import hookimpl
 from tocsin.models import Notice
 
-CANCELLED = pytest.mark.xfail(
-    strict=True, reason="the task that called it ends, and nobody notices"
-)
-SURROGATE = pytest.mark.xfail(strict=True, reason="the statistics cannot be stored: manager failed")
 FAILURES = [
     pytest.param(ZeroDivisionError("on purpose"), id="error"),
     pytest.param(OSError("caf\udce9 \x00"), id="surrogate"),
     pytest.param(TimeoutError(), id="timeout"),
-    pytest.param(asyncio.CancelledError("leaked"), id="cancelled", marks=CANCELLED),
+    pytest.param(asyncio.CancelledError("leaked"), id="cancelled"),
 ]
 
 
@@ -216,7 +212,7 @@ def batch(*names: str, cursor: str | None = None) -> SourceBatch:
     "error",
     [
         FAILURES[0],
-        pytest.param(OSError("caf\udce9 \x00"), id="surrogate", marks=SURROGATE),
+        pytest.param(OSError("caf\udce9 \x00"), id="surrogate"),
         FAILURES[2],
         FAILURES[3],
     ],
@@ -304,7 +300,6 @@ async def test_a_detector_that_fails_is_left_out(tmp_path: Path) -> None:
         assert failed == {"judges": "ZeroDivisionError: on purpose"}
 
 
-@pytest.mark.xfail(strict=True, reason="dump is not guarded: the manager fails")
 async def test_a_detector_that_cannot_be_dumped_is_left_out(tmp_path: Path) -> None:
     judges = Judges(None)
     judges.dump = failing(ZeroDivisionError("on purpose"))  # type: ignore[method-assign]
@@ -318,7 +313,6 @@ async def test_a_detector_that_cannot_be_dumped_is_left_out(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="SystemExit goes through the task to the host's loop")
 @pytest.mark.parametrize("colour", ["def", "async def"])
 async def test_a_plugin_that_exits(tmp_path: Path, colour: str) -> None:
     """Such as one built around a command line's functions."""

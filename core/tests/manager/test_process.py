@@ -144,7 +144,6 @@ async def sick() -> bool:
     return False
 
 
-@pytest.mark.xfail(strict=True, reason="what it returns is a coroutine, which counts as well")
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("check", [AsyncCallable(), lambda: sick()], ids=["object", "lambda"])  # noqa: PLW0108
 async def test_a_check_that_gives_an_awaitable(tmp_path: Path, check: Any) -> None:
@@ -155,7 +154,6 @@ async def test_a_check_that_gives_an_awaitable(tmp_path: Path, check: Any) -> No
         assert (await Drive(clock, 5).until_done(work)).status is S.INVESTIGATING
 
 
-@pytest.mark.xfail(strict=True, reason="orjson and the drivers refuse surrogates")
 async def test_a_check_that_fails_with_an_odd_text(tmp_path: Path) -> None:
     clock = clock_at(60)
     async with running(settings(tmp_path, response=SLOWLY), clock=clock) as manager:
@@ -186,7 +184,6 @@ async def test_it_waits_for_quiet(tmp_path: Path) -> None:
     assert timedelta(seconds=540) <= result.resolved_at - START < timedelta(seconds=600)
 
 
-@pytest.mark.xfail(strict=True, reason="only events that fire again count, not those that match")
 async def test_events_that_do_not_fire_again_are_no_quiet(tmp_path: Path) -> None:
     """A condition that fires at most every quarter of an hour goes on in between."""
     clock = clock_at(60)
@@ -216,7 +213,6 @@ async def test_several_incidents_side_by_side(tmp_path: Path) -> None:
         assert manager.get_statistics()["active_incidents"] == 0
 
 
-@pytest.mark.xfail(strict=True, reason="TransitionError: from assessing to assessing")
 async def test_the_same_incident_twice(tmp_path: Path) -> None:
     async with running(settings(tmp_path)) as manager:
         incident = await one_incident(manager)

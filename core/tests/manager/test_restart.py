@@ -147,13 +147,8 @@ async def test_what_is_resolved_takes_nothing_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-async def test_several_detections_at_one_instant(
-    tmp_path: Path, restarts: bool, request: pytest.FixtureRequest
-) -> None:
+async def test_several_detections_at_one_instant(tmp_path: Path, restarts: bool) -> None:
     """Windows overlap, and each event counts once, before a start and after."""
-    if restarts:
-        reason = "of several detections at one instant, another counts as the latest after a start"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     rule = {"window": {"count": {"gte": 3}, "within": "5m"}, "once_within": "0s"}
     config = settings(tmp_path, rule)
     events = [event(number) for number in range(8)]

@@ -47,9 +47,6 @@ async def test_on_two_streams_of_one_database(store_url: str, tmp_path: Path) ->
     assert len(await stored(store_url, "other")) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="ids of detections and incidents do not depend on the stream: UNIQUE"
-)
 async def test_the_same_events_in_two_streams(tmp_path: Path) -> None:
     """Such as a trial beside the real thing."""
     one = settings(tmp_path)
@@ -98,7 +95,6 @@ async def test_a_second_process_is_refused(store_url: str, tmp_path: Path) -> No
     assert REFUSED in errors.decode()
 
 
-@pytest.mark.xfail(strict=True, reason="the lock lies beside the link")
 async def test_a_link_to_the_same_file_is_the_same_database(tmp_path: Path) -> None:
     config = settings(tmp_path)
     async with running(config):

@@ -65,6 +65,60 @@ def test_a_lag_that_stays_the_same_does_not_matter(
     assert play({**spec, **more}, *lagging) == play({**spec, **more}, *events)
 
 
+def even(most: int) -> st.SearchStrategy[int]:
+    return st.integers(0, most // 2).map(lambda half: 2 * half)
+
+
+def true_instants(times: Sequence[int], fewest: int, within: int, now: int) -> set[int]:
+    return {
+        instant
+        for instant in range(now + 1)
+        if sum(instant - within <= at <= instant for at in times) >= fewest
+    }
+
+
+def spans_of(instants: set[int]) -> list[set[int]]:
+    """Split instants into those that follow on one another."""
+    spans: list[set[int]] = []
+    for instant in sorted(instants):
+        if instant - 1 in instants:
+            spans[-1].add(instant)
+        else:
+            spans.append({instant})
+    return spans
+
+
+@given(
+    st.lists(st.tuples(even(4), even(12)), max_size=14),
+    st.integers(1, 4),
+    st.sampled_from((2, 6, 10)),
+)
+@settings(max_examples=200, deadline=None)
+def test_in_any_order_each_span_that_comes_to_be_true_is_told_once(
+    arrivals: list[tuple[int, int]], fewest: int, within: int
+) -> None:
+    """An event fires where it makes a whole span true, and not where it makes one longer.
+
+    Events come at even microseconds and leave at odd ones, never both at the same instant.
+    """
+    now, events, expected = 0, [], []
+    times: list[int] = []
+    for number, (step, lag) in enumerate(arrivals):
+        now += step
+        at = max(now - min(lag, within), 0)
+        before = true_instants(times, fewest, within, now)
+        times.append(at)
+        after = spans_of(true_instants(times, fewest, within, now))
+        new = next((min(span) for span in after if not span & before), None)
+        events += [clock(now / 1e6), event(number, at / 1e6)]
+        if new is not None:
+            inside = sorted(n for n, t in enumerate(times) if new - within <= t <= new)
+            ids = tuple(str(n) for n in sorted(inside, key=lambda n: times[n]))
+            expected.append((at / 1e6, ids))
+    spec = {"window": {"count": {"gte": fewest}, "within": f"{within}us"}}
+    assert play(spec, *events) == expected
+
+
 def test_one_does_not_join_a_window_that_it_is_too_old_for() -> None:
     events = [event("a", 11), event("b", 12), event("late", 1)]
     assert play(THREE, *events) == []

@@ -161,11 +161,8 @@ class TestHorizon:
         assert told == ["a", "b", "", "a", "", "b"]
 
     async def test_an_id_that_came_again_beyond_it_is_known_again(
-        self, database: Database, reopen: bool, request: pytest.FixtureRequest
+        self, database: Database, reopen: bool
     ) -> None:
-        if reopen:
-            reason = "forgetting the old block also forgets the ids that the new one has again"
-            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
         steps = [("a", 0), ("a", 11), ("a", 15)]
         told = await self.run(database, steps, Horizon(within=10 * SECOND), reopen=reopen)
         assert told == ["a", "a", ""]

@@ -151,11 +151,7 @@ class TestUrl:
             ("mysql://u:hunter2@h/d", "'mysql' is not supported"),
             ("sqlite://", "in memory would lose"),
             ("sqlite:///:memory:", "in memory would lose"),
-            pytest.param(
-                "postgresql://u:hunter2@h:port/d",
-                "neither a file nor a URL",
-                marks=pytest.mark.xfail(strict=True, reason="ValueError: int('port')"),
-            ),
+            pytest.param("postgresql://u:hunter2@h:port/d", "neither a file nor a URL"),
         ],
     )
     def test_what_cannot_be_used_is_refused(self, text: str, message: str) -> None:

@@ -18,9 +18,9 @@ from tocsin.store.queries import (
     IncidentFilter,
     active_incidents,
     find_incidents,
+    get_detection,
     get_incident,
     last_events,
-    latest_detection,
     list_incidents,
     quarantined_events,
     store_rule_changes,
@@ -137,7 +137,7 @@ async def test_the_beginning_of_an_id_is_enough(database: Database) -> None:
 
 async def test_there_is_no_such_incident(database: Database) -> None:
     assert await get_incident(database, "inc_none") is None
-    assert await latest_detection(database, "inc_none") is None
+    assert await get_detection(database, "main", "det_none") is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 7, 100])

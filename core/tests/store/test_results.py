@@ -23,8 +23,8 @@ from tocsin.store.database import Database
 from tocsin.store.queries import (
     IncidentFilter,
     active_incidents,
+    get_detection,
     get_incident,
-    latest_detection,
     list_incidents,
     quarantined_events,
     stream_status,
@@ -95,14 +95,17 @@ async def test_an_outcome_is_stored_whole(database: Database) -> None:
     assert found == write.incident.model_copy(
         update={"timeline": write.story, "events": write.events}
     )
-    assert await latest_detection(database, write.incident.id) == write.detections[0]
+    assert (
+        await get_detection(database, "main", write.detections[0].detection_id)
+        == write.detections[0]
+    )
     assert await results.firings(HASHES) == {"r0": {'["x"]': {"on": True}}}
     assert await results.detectors() == {"parity": b"\x00\xff"}
     ((entry),) = await quarantined_events(database, "main", 10)
     assert (entry["event_id"], entry["at"], entry["reason"]) == ("q", at(1), "why")
     assert entry["event"]["event_id"] == "q"
     assert await active_incidents(database, "main") == [
-        (write.incident, {"keys": [["r0", ""]], "on": [["r0", ""]], "shown": 1})
+        (write.incident, {"keys": [["r0", ""]], "on": [["r0", ""]], "shown": 1, "latest": "det_a"})
     ]
 
 
@@ -249,31 +252,14 @@ async def test_components_that_join_can_be_asked_for(database: Database) -> None
         assert await list_incidents(database, IncidentFilter(component=component)) == [both]
 
 
-async def test_the_latest_detection_is_the_newest(database: Database) -> None:
-    results = await begun(database)
-    write = opening("a", 10)
-    later = (detection("c", 30), detection("b", 20))
-    await results.store_incidents([write, IncidentWrite(write.incident, {}, detections=later)])
-    found = await latest_detection(database, write.incident.id)
-    assert found is not None
-    assert found.detection_id == "det_c"
-    assert await latest_detection(database, "none") is None
-
-
-@pytest.mark.xfail(strict=True, reason="of two at one instant the first by id is taken")
-async def test_the_latest_of_several_at_one_instant_is_the_one_stored_last(
-    database: Database,
-) -> None:
-    """After a start, the events of the latest detection count as known to the incident."""
+async def test_detections_are_known_to_their_stream_alone(database: Database) -> None:
     results = await begun(database)
     write = opening("a", 10)
     await results.store_incidents([write])
-    for name in "cb":
-        told = IncidentWrite(write.incident, {}, detections=(detection(name, 10),))
-        await results.store_incidents([told])
-    found = await latest_detection(database, write.incident.id)
-    assert found is not None
-    assert found.detection_id == "det_b"
+    (told,) = write.detections
+    assert await results.known([told.detection_id, "det_none"]) == {told.detection_id}
+    assert await Results(database, "other").known([told.detection_id]) == set()
+    assert await get_detection(database, "other", told.detection_id) is None
 
 
 async def test_an_event_is_quarantined_once(database: Database) -> None:
@@ -310,7 +296,7 @@ async def test_nul_characters_everywhere(database: Database) -> None:
     mended = note.model_copy(update={"source": MENDED, "text": MENDED})
     expected = incident.model_copy(update={"timeline": (mended,), "events": (shown,)})
     assert await get_incident(database, incident.id) == expected
-    assert await latest_detection(database, incident.id) == plain
+    assert await get_detection(database, "main", "det_x") == plain
     (entry,) = await quarantined_events(database, "main", 10)
     assert (entry["event_id"], entry["event"]["event_id"]) == (MENDED, NUL)
 
@@ -321,7 +307,6 @@ async def test_a_component_with_a_nul_character_is_found(database: Database) -> 
     assert len(await list_incidents(database, IncidentFilter(component=MENDED))) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a health check's or an operator's text is stored as it is")
 async def test_a_story_with_a_surrogate(database: Database) -> None:
     results = await begun(database)
     note = TimelineEntry(at=at(2), kind="note", source="x", text="a\ud800b")

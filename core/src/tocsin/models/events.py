@@ -13,6 +13,7 @@ from tocsin.models.kinds import IncidentSeverity, Instant
 
 DEEPEST = 150
 """Levels of lists and mappings below `metadata`: more cannot be written by every JSON library."""
+_LONGEST_NAME = 256
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LARGEST = 2**63 - 1
 """The largest whole number that every JSON reader in the field keeps exactly."""
@@ -40,7 +41,8 @@ def _plain_json(value: Any, depth: int = 0) -> Any:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
-        return float(value)
+        # What is no number reads as missing, as it would when it is read back.
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {_plain_key(key): _plain_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
@@ -87,7 +89,9 @@ class _Located(Protocol):
 def component_of(event: _Located) -> str:
     """Name the component that an event is about: `metadata.component`, otherwise its source."""
     component = event.metadata.get("component")
-    return component if isinstance(component, str) and component else event.source
+    if not isinstance(component, str) or not component:
+        return event.source
+    return component[:_LONGEST_NAME]
 
 
 def storable(event: IncidentEvent) -> IncidentEvent:

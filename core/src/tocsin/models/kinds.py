@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
 from tocsin.clock import isoformat
 
@@ -14,9 +14,18 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 """Outside of these an instant may not exist in UTC."""
 
+
+def _in_whole_minutes(instant: datetime) -> datetime:
+    """Tell an instant in UTC where its zone is ahead by broken minutes: JSON cannot say so."""
+    offset = instant.utcoffset()
+    odd = offset is not None and (offset.seconds % 60 or offset.microseconds)
+    return instant.astimezone(UTC) if odd else instant
+
+
 Instant = Annotated[
     AwareDatetime,
     Field(ge=EARLIEST, le=LATEST),
+    AfterValidator(_in_whole_minutes),
     PlainSerializer(isoformat, return_type=str, when_used="json"),
 ]
 """A timezone-aware instant, written in UTC: a naive one is refused."""

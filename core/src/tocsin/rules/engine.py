@@ -8,24 +8,24 @@ turns events into records and says which of them have no known verdict, a matche
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.capabilities import Detector
 from tocsin.clock import from_micros, to_micros
+from tocsin.errors import describe
 from tocsin.models import Event, Quarantined, Signal
 from tocsin.models.wire import as_model
-from tocsin.rules.compiler import Program, compile_conditions
-from tocsin.rules.conditions import All, Condition, Not
+from tocsin.rules.compiler import Program
 from tocsin.rules.groups import Bounds, Counters, Hit
 from tocsin.rules.groups import Key as GroupKey
 from tocsin.rules.matcher import Matcher, Question, Verdict
+from tocsin.rules.meaning import AMONG, MATCHED, STEP, compile_rules
 from tocsin.rules.projection import Record
 from tocsin.rules.rulestate import RuleState
 from tocsin.rules.schema import Rule
 
-_MATCHED, _AMONG, _STEP = -1, -2, 0
 _TIMERS = 256
 """Timers from which on those that nothing waits for are looked for."""
 _REMEMBERED = 65_536
@@ -133,7 +133,7 @@ class Engine:
             for number, rule in enumerate(self.rules)
         ]
         self._by_id = {rule.id: state for rule, state in zip(self.rules, self._states, strict=True)}
-        self.program, self._meaning = _compile(self.rules)
+        self.program, self._meaning = compile_rules(self.rules)
         self._routes = {
             name: _route(shards, self.program) for name, shards in self.program.by_type.items()
         }
@@ -195,9 +195,9 @@ class Engine:
                 said.setdefault(rule, set()).add(part)
         hits = []
         for rule, parts in sorted(said.items()):
-            steps = tuple(_STEP + i in parts for i in range(len(self.rules[rule].escalate)))
-            if _MATCHED in parts or _AMONG in parts:
-                hits.append(Hit(rule, _MATCHED in parts, steps))
+            steps = tuple(STEP + i in parts for i in range(len(self.rules[rule].escalate)))
+            if MATCHED in parts or AMONG in parts:
+                hits.append(Hit(rule, MATCHED in parts, steps))
         return tuple(hits)
 
     def apply(self, prepared: Prepared, *, mute: bool = False) -> list[Signal]:
@@ -273,8 +273,7 @@ class Engine:
             try:
                 signals.extend(detector.observe(as_model(event)))
             except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; the rest go on
-                del self._detectors[name]
-                self.statistics.failed_detectors[name] = f"{type(error).__name__}: {error}"
+                self._leave_out(name, error)
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -318,6 +317,11 @@ class Engine:
             heapq.heapify(self._timers)
             self._most_timers = max(_TIMERS, 2 * len(self._timers))
 
+    def last_seen(self, rule_id: str, group: Mapping[str, Any]) -> int | None:
+        """Give the engine's time at the latest event that a rule matched in a group."""
+        state = self._by_id.get(rule_id)
+        return state.last_seen(group) if state is not None else None
+
     # -- persistence --------------------------------------------------------------------------
 
     def take_changes(self) -> dict[str, dict[str, dict[str, Any] | None]]:
@@ -326,7 +330,17 @@ class Engine:
 
     def dump_detectors(self) -> dict[str, bytes]:
         """Give the states of the detectors, by name."""
-        return {name: detector.dump() for name, detector in self._detectors.items()}
+        states: dict[str, bytes] = {}
+        for name, detector in list(self._detectors.items()):
+            try:
+                states[name] = detector.dump()
+            except Exception as error:  # noqa: BLE001 - see _detect
+                self._leave_out(name, error)
+        return states
+
+    def _leave_out(self, name: str, error: Exception) -> None:
+        del self._detectors[name]
+        self.statistics.failed_detectors[name] = describe(error)
 
     def load_detectors(self, states: Mapping[str, bytes]) -> None:
         """Take the states that `dump_detectors` gave; one without a state begins anew."""
@@ -362,26 +376,3 @@ async def resolve(engine: Engine, matcher: Matcher, prepared: Prepared) -> None:
     """Have everything judged that a prepared batch does not know."""
     if prepared.unknown:
         engine.learn(prepared, await matcher.match(prepared.questions()))
-
-
-def _compile(rules: Sequence[Rule]) -> tuple[Program, dict[str, tuple[int, int]]]:
-    """Compile all conditions of all rules, and note what each of their names means."""
-    meaning: dict[str, tuple[int, int]] = {}
-
-    def conditions() -> Iterator[tuple[str, Condition]]:
-        for number, rule in enumerate(rules):
-            meaning[f"{rule.id}:match"] = (number, _MATCHED)
-            yield f"{rule.id}:match", _match(rule)
-            if rule.consecutive:
-                meaning[f"{rule.id}:among"] = (number, _AMONG)
-                yield f"{rule.id}:among", rule.among or All(())
-            for index, step in enumerate(rule.escalate):
-                if step.when is not None:
-                    meaning[f"{rule.id}:step{index}"] = (number, _STEP + index)
-                    yield f"{rule.id}:step{index}", All((_match(rule), step.when))
-
-    return compile_conditions(conditions()), meaning
-
-
-def _match(rule: Rule) -> Condition:
-    return rule.when if rule.unless is None else All((rule.when, Not(rule.unless)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from tocsin.models import Event
 from tocsin.rules.firings import Firing
-from tocsin.rules.windows import Aggregate, Log
+from tocsin.rules.windows import Aggregate, Log, distinguishable
 
 Key = tuple[Any, ...]
 
@@ -59,7 +61,16 @@ class Group:
         """When the group is looked at next, if that is planned."""
 
 
-def shown_value(value: Any, part: Any) -> Any:
+def group_of(
+    getters: Sequence[tuple[str, Callable[[Event], Any]]], event: Event
+) -> tuple[Key, dict[str, Any]]:
+    """Give the key of the group that an event belongs to, and the values that people see."""
+    found = [(name, get(event)) for name, get in getters]
+    key = tuple(distinguishable(value) for _, value in found)
+    return key, {n: _shown_value(value, part) for (n, value), part in zip(found, key, strict=True)}
+
+
+def _shown_value(value: Any, part: Any) -> Any:
     """Give a group's value as a scalar of bounded length."""
     if value is None or isinstance(value, bool):
         return value

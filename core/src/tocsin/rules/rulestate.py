@@ -9,7 +9,7 @@ event that comes late is judged in the windows that it belongs to.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -26,7 +26,7 @@ from tocsin.models import (
 from tocsin.models.events import component_of
 from tocsin.rules.fields import format_path, getter
 from tocsin.rules.firings import Firing, make_detection, reached_severity
-from tocsin.rules.groups import Bounds, Counters, Group, Hit, Key, as_key, shown_value
+from tocsin.rules.groups import Bounds, Counters, Group, Hit, Key, as_key, group_of
 from tocsin.rules.schema import Rule
 from tocsin.rules.windows import (
     Aggregate,
@@ -93,7 +93,7 @@ class RuleState:
         `at` is its time and `now` the engine's, not before it, both in microseconds; with `mute`
         it is only remembered, and nothing fires.
         """
-        key, values = self._group_of(event)
+        key, values = group_of(self._getters, event)
         group = self._groups.get(key)
         if group is not None and self._stale(group, now):
             self._forget(group)
@@ -119,13 +119,6 @@ class RuleState:
     def _aggregates(self) -> list[Aggregate]:
         most = self._most_events
         return [make_aggregate(a, i, most) for i, a in enumerate(self._judged)]
-
-    def _group_of(self, event: Event) -> tuple[Key, dict[str, Any]]:
-        found = [(name, get(event)) for name, get in self._getters]
-        key = tuple(distinguishable(value) for _, value in found)
-        return key, {
-            name: shown_value(value, part) for (name, value), part in zip(found, key, strict=True)
-        }
 
     def _keep(self, group: Group, now: int) -> None:
         groups = self._groups
@@ -379,6 +372,11 @@ class RuleState:
         if self._may_rise:
             for group in self._groups.values():
                 self._plan(group, now - 1)
+
+    def last_seen(self, values: Mapping[str, Any]) -> int | None:
+        """Give the engine's time at the latest matching event of a group."""
+        found = (group for group in self._groups.values() if group.values == values)
+        return next((group.firing.seen for group in found), None)
 
     def waits_for(self, key: Key, instant: int) -> bool:
         """Say whether a group still wants to be looked at at an instant that was planned for it."""

@@ -63,7 +63,7 @@ class WorkerMatcher:
             MatcherError: it does not start.
         """
         async with self._lock:
-            await self._running()
+            await self._ready()
 
     async def match(self, questions: Sequence[Question]) -> list[Verdict]:
         """Give the verdict on each question, in order; None for one that kills the worker.
@@ -91,7 +91,7 @@ class WorkerMatcher:
 
     async def _try(self, questions: Sequence[Question]) -> list[Verdict] | None:
         """Ask once; None where the process died or hung, and is then gone."""
-        process = await self._running()
+        process = await self._ready()
         frame = "\n".join(f"{shard} {to_fact(record)}" for shard, record in questions)
         try:
             async with asyncio.timeout(self._deadline):
@@ -106,6 +106,13 @@ class WorkerMatcher:
         self._asked += len(questions)
         answers = orjson.loads(raw)
         return [None if numbers is None else tuple(numbers) for numbers in answers]
+
+    async def _ready(self) -> asyncio.subprocess.Process:
+        """Give the process, started if need be; one that dies while it starts is started again."""
+        try:
+            return await self._running()
+        except MatcherError:
+            return await self._running()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._asked >= _RECYCLE_AFTER:

@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 HEAD = "0001"
 """The newest revision of the schema; a test compares it with alembic's own answer."""
 _BUSY_SECONDS = 15
+_CLOSE_SECONDS = 2.0
+_POLL_SECONDS = 0.01
 _MIGRATION_LOCK = 0x746F6373696E  # the word `tocsin`: PostgreSQL's advisory locks are numbers
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -42,11 +44,13 @@ def database_url(text: str, *, directory: Path | None = None) -> URL:
     Raises:
         StoreError: it is neither, or names a database that is not supported.
     """
+    if "\0" in text:
+        raise StoreError("the database's name has a NUL character in it")
     if "://" not in text:
         return URL.create(_DRIVERS["sqlite"], database=str((directory or Path()) / text))
     try:
         url = make_url(text)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise StoreError(
             "the database is neither a file nor a URL such as postgresql://host/name"
         ) from error
@@ -72,6 +76,7 @@ class Database:
         # One thread: a transaction is one visit to it, not one for each statement, and the loop's
         # other work does not come between its statements.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tocsin-writer")
+        self._reading = 0
         self.postgresql = engine.dialect.name == "postgresql"
         self.file = engine.url.database or ""
         """The file of an SQLite database, the name of a PostgreSQL one."""
@@ -83,9 +88,13 @@ class Database:
         Raises:
             StoreError: the database does not answer.
         """
-        with translated():
-            async with self._engine.connect() as connection:
-                yield connection
+        with translated(self.file):
+            self._reading += 1
+            try:
+                async with self._engine.connect() as connection:
+                    yield connection
+            finally:
+                self._reading -= 1
 
     async def write(self, work: Callable[[sa.Connection], Result]) -> Result:
         """Do work in a transaction: all of it is committed, or nothing.
@@ -95,40 +104,45 @@ class Database:
         """
 
         def transaction() -> Result:
-            with translated(), self._writer.begin() as connection:
+            with translated(self.file), self._writer.begin() as connection:
                 return work(connection)
 
-        future = asyncio.get_running_loop().run_in_executor(self._thread, transaction)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            # The transaction goes on to its end; whoever cancelled waits no longer than it takes.
-            await asyncio.wait([future])
-            raise
+        # A transaction that has begun goes on to its end, whoever is cancelled meanwhile.
+        return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
     async def hold(self) -> AsyncConnection:
         """Give a connection that the caller keeps and closes."""
-        with translated():
+        with translated(self.file):
             return await self._engine.connect()
 
     async def close(self) -> None:
-        """Close all connections; afterwards no thread of theirs is left."""
-        self._thread.shutdown(wait=True)
-        self._writer.dispose()
+        """Close all connections; afterwards no thread of theirs is left.
+
+        What is stuck (another program's lock, a server that does not answer) is waited for only so
+        long: its thread ends when it comes back.
+        """
+        closed = asyncio.get_running_loop().run_in_executor(self._thread, self._writer.dispose)
+        self._thread.shutdown(wait=False)
+        await asyncio.wait([closed], timeout=_CLOSE_SECONDS)
+        waited = 0.0
+        while self._reading and waited < _CLOSE_SECONDS:
+            await asyncio.sleep(_POLL_SECONDS)
+            waited += _POLL_SECONDS
         await self._engine.dispose()
 
 
 @contextlib.contextmanager
-def translated() -> Any:
-    """Turn the errors of a driver into ours, without the statement and its values."""
+def translated(name: str = "") -> Any:
+    """Turn the errors of a driver into ours: with the database, without statement and values."""
+    which = f"the database {name!r}" if name else "the database"
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(f"the database fails: {_reason(error)}") from error
+        raise StoreError(f"{which} fails: {_reason(error)}") from error
     except sqlite3.Error as error:
-        raise StoreError(f"the database fails: {error}") from error
+        raise StoreError(f"{which} fails: {error}") from error
     except SQLAlchemyError as error:
-        raise StoreError(f"the database fails: {type(error).__name__}: {error}") from error
+        raise StoreError(f"{which} fails: {type(error).__name__}: {error}") from error
 
 
 def _reason(error: DBAPIError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -274,7 +275,7 @@ class Journal:
                     " VALUES (:stream, :source, :cursor)"
                     " ON CONFLICT (stream, source) DO UPDATE SET cursor = excluded.cursor"
                 ),
-                {"stream": self._stream, "source": source, "cursor": cursor},
+                {"stream": self._stream, "source": source, "cursor": json.dumps(cursor)},
             )
 
     async def poll(self) -> list[Block]:
@@ -298,7 +299,7 @@ class Journal:
         )
         async with self._database.read() as connection:
             found = await connection.scalar(query)
-        return str(found) if found is not None else None
+        return str(json.loads(found)) if found is not None else None
 
     async def read(self, after: int, *, limit: int = 100) -> list[Block]:
         """Read blocks behind a position, in order."""

@@ -54,7 +54,8 @@ class Ownership:
             )
 
     async def _lock_file(self) -> bool:
-        path = Path(f"{self._database.file}.{self._stream}.lock")
+        # A link leads to the same database, and must lead to the same lock.
+        path = Path(f"{os.path.realpath(self._database.file)}.{self._stream}.lock")  # noqa: ASYNC240
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

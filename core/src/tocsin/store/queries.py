@@ -116,13 +116,10 @@ async def get_incident(database: Database, incident_id: str) -> Incident | None:
     return _incident(row).model_copy(update={"timeline": story, "events": events})
 
 
-async def latest_detection(database: Database, incident_id: str) -> Detection | None:
-    """Read the newest detection of an incident."""
-    query = (
-        sa.select(detections.c.body)
-        .where(detections.c.incident_id == incident_id)
-        .order_by(detections.c.detected_at.desc(), detections.c.detection_id)
-        .limit(1)
+async def get_detection(database: Database, stream: str, detection_id: str) -> Detection | None:
+    """Read one detection."""
+    query = sa.select(detections.c.body).where(
+        detections.c.stream == stream, detections.c.detection_id == detection_id
     )
     async with database.read() as connection:
         body = await connection.scalar(query)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ from tocsin.store.tables import (
     timeline,
 )
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _COLUMNS = ("id", "type", "severity", "status", "rule_id", "detected_at", "first_event_at")
 _APART = frozenset({"events", "timeline", *_COLUMNS})
 
@@ -99,6 +101,14 @@ class Results:
         query = sa.select(detector_states).where(detector_states.c.stream == self._stream)
         async with self._database.read() as connection:
             return {row.detector: bytes(row.state) for row in await connection.execute(query)}
+
+    async def known(self, detection_ids: Sequence[str]) -> set[str]:
+        """Say which detections are stored: an event that is accepted anew leads to them again."""
+        query = sa.select(detections.c.detection_id).where(
+            detections.c.stream == self._stream, detections.c.detection_id.in_(detection_ids)
+        )
+        async with self._database.read() as connection:
+            return {row.detection_id for row in await connection.execute(query)}
 
     async def store(self, outcome: Outcome, *, at: int) -> None:
         """Store an outcome and move the checkpoint, or neither.
@@ -238,6 +248,7 @@ class Results:
                 sa.insert(detections),
                 [
                     {
+                        "stream": self._stream,
                         "detection_id": detection.detection_id,
                         "incident_id": incident_id,
                         "rule_id": detection.rule_id,
@@ -315,8 +326,8 @@ def _timeline_row(incident_id: str, number: int, entry: TimelineEntry) -> dict[s
 
 
 def _text(text: str) -> str:
-    """Make a text storable: PostgreSQL has no NUL character."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    """Make a text storable: PostgreSQL has no NUL character, and no database lone surrogates."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _micros(instant: Any) -> int | None:

@@ -129,6 +129,7 @@ incident_events = Table(
 detections = Table(
     "detections",
     metadata,
+    Column("stream", String(64), primary_key=True),
     Column("detection_id", String(64), primary_key=True),
     Column("incident_id", String(64), nullable=False),
     Column("rule_id", String(64), nullable=False),

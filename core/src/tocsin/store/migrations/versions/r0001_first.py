@@ -98,6 +98,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "detections",
+        sa.Column("stream", sa.String(64), primary_key=True),
         sa.Column("detection_id", sa.String(64), primary_key=True),
         sa.Column("incident_id", sa.String(64), nullable=False),
         sa.Column("rule_id", sa.String(64), nullable=False),
