@@ -16,10 +16,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def rules_text(rules: int, types: int) -> str:
     """Write a ruleset of so many counting rules, spread over so many event types."""
-    parts = ["ruleset: bench", "rules:"]
-    for index in range(rules):
-        parts.append(
-            f"""  - id: rule_{index}
+    parts = [
+        f"""  - id: rule_{index}
     title: "{{count}} failures of {{source}}"
     incident_type: error_burst
     severity: high
@@ -29,8 +27,9 @@ def rules_text(rules: int, types: int) -> str:
       metadata.region: region_{index // types}
     group_by: [source]
     window: {{count: {{gte: 10}}, within: 5m}}"""
-        )
-    return "\n".join(parts) + "\n"
+        for index in range(rules)
+    ]
+    return "\n".join(["ruleset: bench", "rules:", *parts]) + "\n"
 
 
 def rules(number: int, types: int) -> tuple[Rule, ...]:

@@ -10,7 +10,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from tests.benchmarks.data import START, events, rules_text
-from tocsin import IncidentEvent, IncidentManager
+from tocsin import IncidentEvent, IncidentManager, hookimpl
 
 _RUNS = 3
 _BATCH = 500
@@ -58,7 +58,7 @@ async def _batches(stream: list[IncidentEvent]) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder) / "rules.yaml"
         rules.write_text(rules_text(100, 10))
-        config = {"database": f"{folder}/t.db", "rulesets": [str(rules)]}
+        config: dict[str, Any] = {"database": f"{folder}/t.db", "rulesets": [str(rules)]}
         config["incident_response"] = {"detection": {"max_ahead": "3650d"}}
         blocks: list[float] = []
         async with IncidentManager(config) as manager:
@@ -83,17 +83,8 @@ async def _watch(blocks: list[float]) -> None:
         last = now
 
 
-class _Listener:
-    """A plugin that notes when an incident was stored."""
-
-    def __init__(self) -> None:
-        self.opened: dict[str, float] = {}
-
-
 async def _latency(seconds: int) -> list[float]:
     """Submit 1,000 events a second, one in a hundred of which opens an incident at once."""
-    from tocsin import hookimpl
-
     stored: dict[str, float] = {}
 
     class Listener:
@@ -105,7 +96,7 @@ async def _latency(seconds: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder) / "rules.yaml"
         rules.write_text(_ALARM)
-        config = {"database": f"{folder}/t.db", "rulesets": [str(rules)]}
+        config: dict[str, Any] = {"database": f"{folder}/t.db", "rulesets": [str(rules)]}
         config["incident_response"] = {"detection": {"max_ahead": "3650d"}, "notifications": {}}
         async with IncidentManager(config, plugins=[Listener()]) as manager:
             start = time.perf_counter()
@@ -114,7 +105,7 @@ async def _latency(seconds: int) -> list[float]:
                 delay = start + index / 1000 - time.perf_counter()
                 if delay > 0:
                     await asyncio.sleep(delay)
-                alarm = index % 100 == 50  # noqa: PLR2004 - one in a hundred
+                alarm = index % 100 == 50
                 event = IncidentEvent(
                     event_id=f"e{index}",
                     timestamp=START.replace(microsecond=0),

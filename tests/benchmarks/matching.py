@@ -19,7 +19,7 @@ _BATCH = 1000
 
 
 def run(*, number: int = 30_000) -> dict[str, Any]:
-    """Measure: a hand-written loop, our matching with and without remembered verdicts, many rules."""
+    """Measure a hand-written loop, our matching with and without memory, and many rules."""
     few = events(number, types=10, regions=10)
     loop = _hand_written(100, 10)
     results = {

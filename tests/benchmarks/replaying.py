@@ -1,4 +1,4 @@
-"""`tocsin replay` as a whole process: speed, peak memory, and memory over the length of the input."""
+"""`tocsin replay` as a whole process: speed, peak memory, and whether memory is flat."""
 
 from __future__ import annotations
 

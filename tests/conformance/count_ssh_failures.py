@@ -1,6 +1,6 @@
 """Counts by itself: 5 or more failed passwords from one address within 60 s, over an sshd log.
 
-Shares no code with Tocsin: its parsing and counting are what the rule's detections are held against.
+Shares no code with Tocsin: it is what the rule's detections are held against.
 Usage: python count_ssh_failures.py FILE
 """
 

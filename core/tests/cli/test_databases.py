@@ -54,7 +54,7 @@ def trouble(command: str) -> str:
     ("database", "said"),
     [
         ("folder", "the database 'folder' is a directory; name a file"),
-        ("rules.yaml", "the database fails: file is not a database"),
+        ("rules.yaml", "fails: file is not a database"),
         ("mysql://user:hunter2@host/name", "database 'mysql' is not supported"),
         ("sqlite:///:memory:", "a database in memory would lose what was accepted; name a file"),
     ],
@@ -77,7 +77,8 @@ def test_a_folder_that_is_not_there_is_not_made(home: Path, command: str) -> Non
 def test_a_server_that_is_not_there(home: Path, command: str) -> None:
     use(home, f"postgresql://user:hunter2@127.0.0.1:{closed_port()}/name")
     said = trouble(command)
-    assert "the database fails: " in said
+    assert "the database" in said
+    assert "127.0.0.1" in said
     assert "hunter2" not in said
 
 

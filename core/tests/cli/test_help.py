@@ -98,20 +98,21 @@ def strings(node: ast.AST) -> Iterator[str]:
 def tried() -> dict[tuple[str, ...], set[str]]:
     """Give the options that tests mention together with a command.
 
-    A test may leave the command to a function of its file, and the options to `parametrize`.
+    A test may leave the command to a function or constant of its file, and the options to
+    `parametrize`.
     """
     found: dict[tuple[str, ...], set[str]] = {way: set() for way in LEAVES}
     for path in sorted(HERE.glob("test_*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        functions = {
-            node.name: node
-            for node in tree.body
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
-        for function in functions.values():
-            called = {part.id for part in ast.walk(function) if isinstance(part, ast.Name)}
-            helpers = [functions[name] for name in called & set(functions)]
-            texts = [text for node in (function, *helpers) for text in strings(node)]
+        named: dict[str, ast.stmt] = {}
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                named[node.name] = node
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                named[node.targets[0].id] = node
+        for node in named.values():
+            used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            parts = [node, *(named[name] for name in used & set(named))]
+            texts = [text for part in parts for text in strings(part)]
             mentioned = {word for text in texts for word in re.findall(r"(?<!\S)--?[a-z-]+", text)}
             for way in LEAVES:
                 if any(tuple(text.split()[: len(way)]) == way for text in texts):

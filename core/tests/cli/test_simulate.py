@@ -40,6 +40,11 @@ def test_a_rule_that_asks_for_several_components_gets_them() -> None:
     assert [row["type"] for row in found["incidents"]] == ["network_partition"]
 
 
+def test_one_is_not_written_as_many() -> None:
+    text = ok("simulate --type disk_space_low").out
+    assert text.startswith("1 event accepted, 0 known already\n")
+
+
 def test_dry_run_stores_nothing() -> None:
     rows = made("--type error_burst --event-count 4 --time-span 30s --components a,b")
     assert [row["source"] for row in rows] == ["a", "b", "a", "b"]

@@ -34,7 +34,7 @@ RULES: tuple[Spec, ...] = (
 
 def stream(seed: int, count: int) -> list[IncidentEvent]:
     """Make events of bursts and pauses, some of them a little late."""
-    rolls = random.Random(seed)  # noqa: S311 - the same numbers each time
+    rolls = random.Random(seed)
     at, events = 0.0, []
     for number in range(count):
         at += rolls.choice((0, 0, 1, 2, 5, 10, 40))
@@ -69,7 +69,7 @@ async def play(
 
 
 def cut(events: Sequence[IncidentEvent], seed: int) -> list[Sequence[IncidentEvent]]:
-    rolls = random.Random(seed)  # noqa: S311 - the same numbers each time
+    rolls = random.Random(seed)
     parts, low = [], 0
     while low < len(events):
         high = low + rolls.randint(1, 12)

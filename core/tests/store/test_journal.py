@@ -223,7 +223,7 @@ async def test_two_who_append_at_once(store_url: str) -> None:
 
     async def append(journal: Journal, seed: int) -> list[int]:
         told = []
-        rolls = random.Random(seed)  # noqa: S311 - the same numbers each time
+        rolls = random.Random(seed)
         while left := [name for name in names if name not in done]:
             chosen = rolls.sample(left, min(len(left), rolls.randint(1, 20)))
             appended = await journal.append([event(n) for n in chosen], accepted_at=micros(0))
@@ -307,7 +307,7 @@ async def test_where_to_read_so_as_to_see_all_since_an_instant(database: Databas
 
 async def test_nothing_since_an_instant_is_overlooked(database: Database) -> None:
     journal = await open_journal(database)
-    rolls = random.Random(3)  # noqa: S311 - the same numbers each time
+    rolls = random.Random(3)
     for number in range(30):
         events = [event(f"{number}.{i}", rolls.randint(0, 200)) for i in range(rolls.randint(1, 4))]
         await journal.append(events, accepted_at=micros(200))

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -79,6 +80,27 @@ def program() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program: 0 all is well, 1 something failed, 2 the input is wrong."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; what Python still wants to flush goes nowhere.
+        _discard_output()
+        code = 0
+    except OSError as error:
+        _discard_output()
+        click.echo(f"tocsin: {error.strerror or error}", err=True)
+        code = 1
+    sys.exit(code)
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code: Any = program.main(
             args=None if arguments is None else list(arguments),
@@ -86,19 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             standalone_mode=False,
         )
     except click.exceptions.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except ProblemsError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
-        sys.exit(2)
+        return 2
     except TocsinError as error:
         click.echo(f"tocsin: {error}", err=True)
-        sys.exit(2)
-    except BrokenPipeError:
-        # The reader has seen enough; what Python still wants to flush goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 2
+    return code if isinstance(code, int) else 0

@@ -137,6 +137,9 @@ def progress(label: str, total: float | None) -> Iterator[Callable[[float], None
         return
     from rich.progress import Progress  # noqa: PLC0415 - rich is slow to import
 
-    with Progress(console=console(error=True), transient=True) as bar:
+    # Only the bar goes to the terminal; what is written to standard output stays there.
+    with Progress(
+        console=console(error=True), transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bar:
         task = bar.add_task(label, total=total)
         yield lambda amount: bar.advance(task, amount)

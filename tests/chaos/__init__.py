@@ -1,0 +1,1 @@
+"""What happens to accepted events when the process is killed."""
