@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from tocsin.notification import Channel
 from tocsin.plugins import Plugins
 from tocsin.rules.loader import Ruleset, load_documents
 from tocsin.rules.schema import Rule
-from tocsin.settings import INSTALLED, Loaded, RuleSettings
+from tocsin.settings import INSTALLED, Loaded, RuleSettings, redact
 from tocsin.validation import validate
 from tocsin.yamlfile import Document, Location, read_file, read_text
 
@@ -51,7 +52,7 @@ def load_plugins(
 
 
 def _problem(loaded: Loaded, where: Location, message: str, *, at_key: bool = False) -> Problem:
-    return loaded.document.problem(where, message, at_key=at_key)
+    return loaded.problem(where, message, at_key=at_key)
 
 
 def select_rulesets(loaded: Loaded, plugins: Plugins) -> tuple[Ruleset, ...]:
@@ -213,7 +214,8 @@ class Selection:
             data = {part: data}
         document = Document(filled.path, data, values=filled.values, keys=filled.keys)
         params, problems = validate(plugin.params, document, where)
-        self.problems += problems
+        secrets = self._loaded.secrets
+        self.problems += [replace(p, message=redact(p.message, secrets)) for p in problems]
         return plugin, params
 
     def _build(self, name: str, make: Callable[[], Any]) -> Any:

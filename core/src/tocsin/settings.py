@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ from tocsin.yamlfile import Document, Location, from_mapping, read_file
 
 _REFERENCE = re.compile(r"\$\$|\$\{(?:(file):)?([^{}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHORTEST_SECRET = 4
 _MAX_SECRET_BYTES = 65_536
 INSTALLED = "installed"
 """Stands for all rulesets of the installed packages."""
@@ -172,6 +173,18 @@ class Loaded:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """The values that were filled in, to be kept out of everything that is shown."""
 
+    def problem(self, where: Location, message: str, *, at_key: bool = False) -> Problem:
+        """Build the problem for a setting, without any secret in it."""
+        return self.document.problem(where, redact(message, self.secrets), at_key=at_key)
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Take secrets out of a text; very short ones would stand in any text by chance."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return text
+
 
 def load_settings(
     config: Settings | Mapping[str, Any] | str | os.PathLike[str] | None,
@@ -202,7 +215,7 @@ def load_settings(
     settings, problems = validate(Settings, filled)
     problems = [*document.problems, *filler.problems, *problems]
     if settings is None or problems:
-        raise ConfigError(problems)
+        raise ConfigError([replace(p, message=redact(p.message, filler.secrets)) for p in problems])
     return Loaded(settings, document, filled, directory, frozenset(filler.secrets))
 
 

@@ -12,7 +12,7 @@ from tocsin.cli.options import config_option, read_config
 from tocsin.cli.output import write_json
 from tocsin.errors import ConfigError, nearest
 from tocsin.selection import Selection, load_plugins, select_rules, select_rulesets
-from tocsin.settings import Loaded
+from tocsin.settings import Loaded, redact
 
 
 @click.group()
@@ -66,7 +66,8 @@ def check(config: Path | None) -> None:
     selection.check()
     rules = select_rules(loaded, select_rulesets(loaded, plugins))
     enabled = sum(rule.enabled for rule in rules)
-    click.echo(f"settings: {loaded.document.path}")
+    path = loaded.document.path
+    click.echo(f"settings: {'(defaults)' if path == '<mapping>' else path}")
     click.echo(f"rules:    {enabled} enabled, {len(rules) - enabled} disabled")
     click.echo(f"sources:  {', '.join(sources) or 'none'}")
     click.echo(f"notify:   {', '.join(channels) or 'nobody'}")
@@ -93,8 +94,7 @@ def _without_secrets(value: Any, written: Any, secrets: frozenset[str]) -> Any:
     if isinstance(value, str):
         if isinstance(written, str) and "$" in written:
             return written
-        if any(secret in value for secret in secrets):
-            return "***"
+        return redact(value, secrets)
     return value
 
 
@@ -105,7 +105,9 @@ def _without_password(database: str) -> str:
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
     try:
-        return make_url(database).render_as_string()
+        url = make_url(database)
+        hidden = {key: "***" for key in url.query if "pass" in key.lower()}
+        return url.update_query_dict(hidden).render_as_string()
     except ArgumentError:
         return "***"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import orjson
 from tocsin.clock import isoformat
 
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -47,12 +49,19 @@ def write_rows(
 
 def write_json(value: Any) -> None:
     """Write a value as indented JSON."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=_plain).decode())
+    click.echo(_harmless(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=_plain).decode()))
 
 
 def json_line(value: Any) -> str:
     """Give a value as one line of JSON."""
-    return orjson.dumps(value, default=_plain).decode()
+    return _harmless(orjson.dumps(value, default=_plain).decode())
+
+
+def _harmless(text: str) -> str:
+    """Escape what a terminal obeys or what reorders text: it stands inside strings alone."""
+    if text.isascii():
+        return text
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: Any) -> Any:
