@@ -67,6 +67,7 @@ ERRORS = {
     ),
     "Retryable": "Raise it in `Notifier.send` where the same notice may go through later; hosts never see it.",
     "OwnedElsewhereError": "Stop the other process, or give this one a `stream` of its own.",
+    "NoDatabaseError": "Run `tocsin run`, which makes it, or name other settings with `--config`.",
     "EventFileError": "Correct the lines that it names, or pass `--skip-invalid` to `tocsin replay`.",
 }  # fmt: skip
 """By the name of the class."""

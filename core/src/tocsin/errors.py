@@ -102,6 +102,10 @@ class StoreError(TocsinError):
     """The database cannot be opened, read or written."""
 
 
+class NoDatabaseError(StoreError):
+    """There is no database yet."""
+
+
 class MatcherError(TocsinError):
     """The rules engine cannot be loaded or does not answer."""
 

@@ -126,7 +126,7 @@ class Plugins:
         try:
             module = point.load()
             self._register(module, point.name, distribution, version)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong, the rest must start
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the rest must start
             reason = describe(error)
             _log.warning("plugin %r of %s does not load: %s", point.name, distribution, reason)
             self._unregister(point.name)

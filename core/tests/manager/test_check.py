@@ -204,7 +204,7 @@ async def test_a_manager_that_failed_says_why(tmp_path: Path) -> None:
         async def broken(*_args: object) -> None:
             raise ZeroDivisionError("no reason")
 
-        parts.evaluation._judge = broken  # type: ignore[method-assign]
+        parts.evaluation._evaluate = broken  # type: ignore[method-assign]
         await manager.submit_event(event("a"))
         with pytest.raises(TocsinError, match="the manager has failed: no reason"):
             await manager.check_for_incidents()

@@ -13,7 +13,7 @@ import click
 
 from tocsin.clock import SystemClock
 from tocsin.durations import parse_duration
-from tocsin.errors import StoreError
+from tocsin.errors import NoDatabaseError
 from tocsin.models import IncidentSeverity, IncidentStatus
 from tocsin.settings import Loaded, load_settings
 
@@ -117,7 +117,8 @@ async def existing_database(loaded: Loaded) -> AsyncIterator[Database]:
     """Open the database of the settings; one that does not exist yet is not made.
 
     Raises:
-        StoreError: it does not exist, or cannot be used.
+        NoDatabaseError: it does not exist.
+        StoreError: it cannot be used.
     """
     # Imported here: SQLAlchemy is large, and half of the commands do without a database.
     from tocsin.store.database import database_url, open_database  # noqa: PLC0415
@@ -125,7 +126,7 @@ async def existing_database(loaded: Loaded) -> AsyncIterator[Database]:
     url = database_url(loaded.settings.database, directory=loaded.directory)
     # A look at one local file; nothing else runs in this loop yet.
     if url.drivername.startswith("sqlite") and not Path(url.database or "").exists():  # noqa: ASYNC240
-        raise StoreError(
+        raise NoDatabaseError(
             f"there is no database {url.database!r} yet: `tocsin run` makes it"
             " (--config names the settings)"
         )

@@ -20,7 +20,7 @@ from tocsin.cli.options import (
 from tocsin.cli.output import cell, json_line, progress, write_json, write_rows
 from tocsin.clock import SystemClock
 from tocsin.durations import format_duration
-from tocsin.errors import ConfigError, StoreError, nearest
+from tocsin.errors import ConfigError, NoDatabaseError, nearest
 from tocsin.event_files import parse_json_lines, read_lines
 from tocsin.replay import Replay
 from tocsin.rules.cases import run_cases
@@ -59,8 +59,8 @@ async def _stored(loaded: Loaded) -> dict[str, dict[str, Any]]:
     try:
         async with existing_database(loaded) as database:
             return await stored_rule_changes(database)
-    except StoreError:
-        return {}  # there is no database yet, so nothing was changed
+    except NoDatabaseError:
+        return {}  # so nothing was changed yet
 
 
 def _find(found: Sequence[Rule], rule_id: str) -> Rule:

@@ -33,7 +33,7 @@ def run(config: Path | None, log_level: str, duration: int | None) -> None:
         level=log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for noisy in ("alembic", "asyncio"):
+    for noisy in ("aiosqlite", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     run_async(_run(loaded, config, duration))
 

@@ -18,7 +18,7 @@ from tocsin.cli.output import cell, write_json, write_rows
 from tocsin.errors import StoreError
 from tocsin.settings import Loaded
 from tocsin.store.database import Database
-from tocsin.store.ownership import Ownership
+from tocsin.store.ownership import OwnedElsewhereError, Ownership
 from tocsin.store.queries import IncidentFilter, list_incidents, quarantined_events, stream_status
 
 _COLUMNS = ("stream", "running", "accepted", "evaluated", "watermark", "updated_at")
@@ -59,8 +59,10 @@ async def _is_running(database: Database, stream: str) -> bool:
     ownership = Ownership(database, stream)
     try:
         await ownership.acquire(patience=0)
-    except StoreError:
+    except OwnedElsewhereError:
         return True
+    except StoreError:
+        return False  # the lock cannot be looked at, or nobody has ever taken it
     await ownership.release()
     return False
 

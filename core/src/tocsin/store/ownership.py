@@ -29,6 +29,7 @@ class Ownership:
         self._database = database
         self._stream = stream
         self._file: int | None = None
+        self._create = True
         self._connection: AsyncConnection | None = None
 
     async def acquire(self, *, patience: float = _PATIENCE) -> None:
@@ -40,6 +41,8 @@ class Ownership:
         Raises:
             StoreError: somebody else has it.
         """
+        # Who only looks must not leave behind a file that another user could not open.
+        self._create = patience > 0
         lock = self._lock_row if self._database.postgresql else self._lock_file
         taken = await lock()
         waited = 0.0
@@ -56,8 +59,9 @@ class Ownership:
     async def _lock_file(self) -> bool:
         # A link leads to the same database, and must lead to the same lock.
         path = Path(f"{os.path.realpath(self._database.file)}.{self._stream}.lock")  # noqa: ASYNC240
+        flags = os.O_RDONLY | os.O_CLOEXEC | (os.O_CREAT if self._create else 0)
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = os.open(path, flags, 0o644)
         except OSError as error:
             raise StoreError(f"cannot lock {str(path)!r}: {error.strerror}") from error
         try:
