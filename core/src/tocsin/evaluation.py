@@ -175,11 +175,12 @@ class Evaluation:
     async def _evaluate_some(self) -> None:
         signals: list[Signal] = []
         changes: list[Change] = []
+        told: set[str] = set()
         events = 0
         last = self.position
         while self._blocks and events < _TOGETHER:
             block = self._blocks[0]
-            for said in await self._new(await self._evaluate(block)):
+            for said in await self._new(await self._evaluate(block), told):
                 signals += said
                 changes += self._correlation.apply(said, self._recent)
                 await asyncio.sleep(0)
@@ -211,16 +212,26 @@ class Evaluation:
             said.append(self._engine.advance(block.max_time, mute=mute))
         return [signals for signals in said if signals and not mute]
 
-    async def _new(self, said: list[list[Signal]]) -> list[list[Signal]]:
-        """Leave out detections that are stored already: their events were accepted once more."""
+    async def _new(self, said: list[list[Signal]], told: set[str]) -> list[list[Signal]]:
+        """Leave out detections that are known already: their events were accepted once more.
+
+        `told` holds those that are yet to be stored.
+        """
         ids = [s.detection_id for part in said for s in part if isinstance(s, Detection)]
         if not ids:
             return said
-        known = await self._insist("the store", lambda: self._results.known(ids))
-        return [
-            [s for s in part if not isinstance(s, Detection) or s.detection_id not in known]
-            for part in said
-        ]
+        known = await self._insist("the store", lambda: self._results.known(ids)) | told
+        new: list[list[Signal]] = []
+        for part in said:
+            new.append([])
+            for signal in part:
+                if isinstance(signal, Detection):
+                    if signal.detection_id in known:
+                        continue
+                    known.add(signal.detection_id)
+                    told.add(signal.detection_id)
+                new[-1].append(signal)
+        return new
 
     async def _insist(self, what: str, work: Callable[[], Awaitable[Done]]) -> Done:
         """Do what the database or the rules engine may refuse for a while; nothing is given up.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,38 @@ async def test_beyond_the_horizon_an_event_that_fires_again(tmp_path: Path, reso
             await manager.stop(0.1)
 
 
+@pytest.mark.parametrize("resolved", [False, True])
+async def test_beyond_the_horizon_in_one_go(tmp_path: Path, resolved: bool) -> None:
+    """The same event twice in what is evaluated together, and what led to an incident before."""
+    config = settings(tmp_path, {"group_by": ["source"]}, deduplication={"ids": 0})
+    async with running(config) as manager:
+        if resolved:
+            await manager.submit_event(event("a"))
+            await manager.process_incident((await manager.check_for_incidents())[0])
+        async with stalled(manager):
+            for name in "abab":
+                assert await manager.submit_event(event(name)) is True
+        try:
+            async with asyncio.timeout(3):
+                assert len(await manager.check_for_incidents()) == 1  # of one group
+        finally:
+            await manager.stop(0.1)
+
+
+@pytest.mark.slow
+async def test_very_many_detections_at_once(store_url: str, tmp_path: Path) -> None:
+    """Databases take only so many parameters in a statement."""
+    config = settings(tmp_path, {"group_by": ["metadata.x"]}, {}, database=store_url)
+    async with running(config) as manager:
+        await manager.submit_events([event(n, metadata={"x": n % 3}) for n in range(35_000)])
+        try:
+            async with asyncio.timeout(45):
+                found = await manager.check_for_incidents()
+        finally:
+            await manager.stop(0.1)
+    assert len(found) == 4
+
+
 # -- what is refused -------------------------------------------------------------------------------
 
 
@@ -152,6 +185,28 @@ async def test_too_large_an_event_does_not_harm_others(tmp_path: Path) -> None:
         await manager.check_for_incidents()
         assert manager.get_statistics()["events"]["waiting"] == 0
     assert sorted(await journalled(config["database"])) == list("abde")
+
+
+@pytest.mark.xfail(strict=True, reason="they are no longer counted as being committed")
+async def test_a_check_waits_for_those_beside_one_that_is_refused(tmp_path: Path) -> None:
+    """What is committed together is committed one by one where one of them is too large."""
+    config = settings(tmp_path, {"group_by": ["source"]}, max_event_bytes=2000)
+    async with running(config) as manager:
+        parts = manager._parts
+        assert parts is not None
+        append = parts.journal.append
+
+        async def slowly(*args: Any, **named: Any) -> Any:
+            await asyncio.sleep(0.05)
+            return await append(*args, **named)
+
+        parts.journal.append = slowly  # type: ignore[method-assign]
+        large = event("large", message="x" * 3000)
+        events = [*(event(name, source=name) for name in "abc"), large]
+        waiting = [asyncio.ensure_future(manager.submit_event(one)) for one in events]
+        await asyncio.wait([waiting[0]])
+        assert len(await manager.check_for_incidents()) == 3
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_after_the_end_nothing_is_accepted(tmp_path: Path) -> None:

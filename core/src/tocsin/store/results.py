@@ -24,6 +24,8 @@ from tocsin.store.tables import (
     timeline,
 )
 
+_PARAMETERS = 1000
+"""Values in one statement: databases take only so many."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _COLUMNS = ("id", "type", "severity", "status", "rule_id", "detected_at", "first_event_at")
 _APART = frozenset({"events", "timeline", *_COLUMNS})
@@ -104,11 +106,15 @@ class Results:
 
     async def known(self, detection_ids: Sequence[str]) -> set[str]:
         """Say which detections are stored: an event that is accepted anew leads to them again."""
-        query = sa.select(detections.c.detection_id).where(
-            detections.c.stream == self._stream, detections.c.detection_id.in_(detection_ids)
-        )
+        found: set[str] = set()
         async with self._database.read() as connection:
-            return {row.detection_id for row in await connection.execute(query)}
+            for start in range(0, len(detection_ids), _PARAMETERS):
+                query = sa.select(detections.c.detection_id).where(
+                    detections.c.stream == self._stream,
+                    detections.c.detection_id.in_(detection_ids[start : start + _PARAMETERS]),
+                )
+                found |= {row.detection_id for row in await connection.execute(query)}
+        return found
 
     async def store(self, outcome: Outcome, *, at: int) -> None:
         """Store an outcome and move the checkpoint, or neither.
