@@ -13,7 +13,7 @@ from tocsin.clock import Clock
 from tocsin.correlation import Change, Correlation
 from tocsin.evaluation import Evaluation, opened_before
 from tocsin.intake import Intake
-from tocsin.models import Detection, Signal
+from tocsin.models import Signal
 from tocsin.notification import Notifications
 from tocsin.plugins import Announcements, Plugins
 from tocsin.rules.engine import Engine
@@ -30,7 +30,7 @@ from tocsin.store.ownership import Ownership
 from tocsin.store.queries import (
     IncidentFilter,
     active_incidents,
-    get_detection,
+    get_detections,
     list_incidents,
     stored_rule_changes,
 )
@@ -97,6 +97,7 @@ class Parts:
                 "sent": self.notifications.sent,
                 "failed": self.notifications.failed,
             },
+            "announcements": {"dropped": self.announcements.dropped},
             "sources": {
                 name: {
                     "events": status.events,
@@ -217,9 +218,5 @@ async def open_journal(database: Database, settings: Settings) -> Journal:
 
 async def _restore(correlation: Correlation, database: Database, stream: str) -> None:
     rows = await active_incidents(database, stream)
-    latest: dict[str, Detection] = {}
-    for incident, tracking in rows:
-        detection = await get_detection(database, stream, tracking.get("latest", ""))
-        if detection is not None:
-            latest[incident.id] = detection
-    correlation.restore(opened_before(rows, latest))
+    latest = [tracking.get("latest", "") for _, tracking in rows]
+    correlation.restore(opened_before(rows, await get_detections(database, stream, latest)))

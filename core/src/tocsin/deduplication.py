@@ -45,9 +45,8 @@ class RecentIds:
                 first.setdefault(event.event_id, event)
         return list(first.values())
 
-    def add(self, events: Sequence[Event], at: int = 0) -> None:
-        """Remember the ids of events that `fresh` gave, seen at an instant in microseconds."""
-        ids = [event.event_id for event in events]
+    def add(self, ids: list[str], at: int = 0) -> None:
+        """Remember ids, seen at an instant in microseconds."""
         self._number += 1
         self._known.update(dict.fromkeys(ids, self._number))
         self._batches.append((self._number, at, ids))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tocsin.clock import SECOND, Clock, from_micros, to_micros
 from tocsin.correlation import Change, Correlation, OpenIncident
 from tocsin.errors import MatcherError, StoreError
-from tocsin.models import Detection, Event, IncidentEvent, Quarantined, Signal
+from tocsin.models import Detection, Event, Incident, IncidentEvent, Quarantined, Signal
 from tocsin.models.wire import as_model
 from tocsin.rules.engine import Engine, Hits, resolve
 from tocsin.rules.matcher import Matcher
@@ -330,15 +330,20 @@ def merge(changes: Sequence[Change], correlation: Correlation) -> list[IncidentW
 
 
 def opened_before(
-    rows: Sequence[tuple[Any, Mapping[str, Any]]], latest: Mapping[str, Detection]
+    rows: Sequence[tuple[Incident, Mapping[str, Any]]], detections: Mapping[str, Detection]
 ) -> list[OpenIncident]:
-    """Build the active incidents as correlation knows them from what is stored."""
-    return [
-        OpenIncident.restored(
-            incident, tracking, latest[incident.id].event_ids if incident.id in latest else ()
-        )
-        for incident, tracking in rows
-    ]
+    """Build the active incidents as correlation knows them from what is stored.
+
+    Args:
+        rows: the incidents, each with its tracking.
+        detections: the latest of each incident, by id.
+    """
+    found: list[OpenIncident] = []
+    for incident, tracking in rows:
+        latest = detections.get(tracking.get("latest", ""))
+        counted = latest.event_ids if latest is not None else ()
+        found.append(OpenIncident.restored(incident, tracking, counted))
+    return found
 
 
 def _from_the_future(event: Event) -> Quarantined:

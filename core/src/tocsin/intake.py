@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from tocsin.clock import Clock, to_micros
 from tocsin.errors import EventError, StoreError, TocsinError
 from tocsin.models import IncidentEvent
-from tocsin.store.journal import NEVER, Appended, Block, Journal
+from tocsin.store.journal import BLOCK_EVENTS, NEVER, Appended, Block, Journal
 
-_BLOCK_EVENTS = 2000
-"""Events committed together at most, so that a block is read back in a bounded time."""
 _POLL_SECONDS = 0.5
 """How often the journal is looked at for what other processes appended."""
 
@@ -147,7 +145,7 @@ class Intake:
         """Take the requests that are committed together."""
         taken = [self._requests.popleft()]
         count = len(taken[0].events)
-        while self._requests and count + len(self._requests[0].events) <= _BLOCK_EVENTS:
+        while self._requests and count + len(self._requests[0].events) <= BLOCK_EVENTS:
             taken.append(self._requests.popleft())
             count += len(taken[-1].events)
         self._in_hand = taken
@@ -168,7 +166,7 @@ class Intake:
             self._answer(requests, StoreError(f"nothing was stored: {error!r}"))
             raise
         finally:
-            self._in_hand = []
+            self._in_hand = [request for request in self._in_hand if request not in requests]
         await self.make_room()
 
     async def _commit_together(self, requests: list[_Request]) -> None:
@@ -186,7 +184,7 @@ class Intake:
         """Count the new events of each request, where not all were new."""
         if not result.duplicates:
             return {}
-        kept = {event.event_id for event in result.block.events} if result.block else set()
+        kept = {event.event_id for block in result.blocks for event in block.events}
         counts: dict[int, int] = {}
         for index, request in enumerate(requests):
             mine = {event.event_id for event in request.events} & kept
@@ -195,7 +193,7 @@ class Intake:
         return counts
 
     def _take_in(self, result: Appended) -> None:
-        for block in (*result.missed, *((result.block,) if result.block else ())):
+        for block in (*result.missed, *result.blocks):
             self._hand_over(block)
 
     def _hand_over(self, block: Block) -> None:
@@ -223,8 +221,9 @@ class Intake:
     async def _idle(self) -> None:
         """Look for what others appended, and let time move on where something is due."""
         try:
-            for block in await self._journal.poll():
-                self._hand_over(block)
+            while self._backlog() < self._queue_size and (found := await self._journal.poll()):
+                for block in found:
+                    self._hand_over(block)
             await self._let_time_pass()
         except StoreError:
             # The next attempt to write reports it to whoever submits.

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
 from tocsin.assembly import Parts, assemble
-from tocsin.clock import Clock, SystemClock, from_micros
+from tocsin.clock import Clock, SystemClock
 from tocsin.correlation import Change
+from tocsin.desk import ManagerDesk
 from tocsin.errors import StoreError, TocsinError
-from tocsin.evaluation import merge
-from tocsin.models import Detection, Incident, IncidentEvent, Signal, TimelineEntry
+from tocsin.models import Detection, Incident, IncidentEvent, Signal
 from tocsin.retention import run_retention
 from tocsin.settings import Loaded, Settings, load_settings
 from tocsin.sources import run_source
@@ -290,7 +289,8 @@ class IncidentManager:
         recovery = Recovery(
             response.quiet_for / 1_000_000, response.check_every, response.give_up_after
         )
-        workflow = Workflow(_Desk(self), self._clock, parts.calls, recovery, self._checks)
+        desk = ManagerDesk(self._needed, self._clock, read=self.get_incident, stored=self._stored)
+        workflow = Workflow(desk, self._clock, parts.calls, recovery, self._checks)
         incident_id = incident if isinstance(incident, str) else incident.id
         # One at a time: whoever comes second finds the work done.
         async with self._processing.setdefault(incident_id, asyncio.Lock()):
@@ -314,49 +314,19 @@ class IncidentManager:
             if self._parts is not None:
                 self._parts.incident_statistics.replace(change.before, change.incident)
 
+    async def _stored(self, changes: Sequence[Change]) -> None:
+        self._note(changes)
+        await self._tell(changes, [])
+
     async def _tell(self, changes: Sequence[Change], signals: Sequence[Signal]) -> None:
-        """Queue what has just been stored for people and plugins; waits where too much waits."""
+        """Queue what has just been stored, for people and for plugins."""
         parts = self._parts
         if parts is None:
             return
         for change in changes:
             await parts.notifications.tell(change.incident, change.what, change.at)
             facts = {"incident": change.incident, "change": change.what}
-            await parts.announcements.put("tocsin_incident_changed", facts)
+            parts.announcements.put("tocsin_incident_changed", facts)
         for signal in signals:
             if isinstance(signal, Detection):
-                await parts.announcements.put("tocsin_detected", {"detection": signal})
-
-
-class _Desk:
-    """The manager's incidents, as the workflow sees them."""
-
-    def __init__(self, manager: IncidentManager) -> None:
-        self._manager = manager
-
-    async def current(self, incident_id: str) -> Incident:
-        return await self._manager.get_incident(incident_id)
-
-    def last_seen(self, incident: Incident) -> datetime | None:
-        engine = self._manager._needed().engine  # noqa: SLF001 - see below
-        seen = engine.last_seen(incident.rule_id, incident.group)
-        return from_micros(seen) if seen is not None else None
-
-    async def record(
-        self,
-        incident_id: str,
-        change: Callable[[Incident], tuple[Incident, tuple[TimelineEntry, ...]]],
-        what: str,
-    ) -> Incident:
-        manager = self._manager
-        parts = manager._needed()  # noqa: SLF001 - the desk is part of the manager
-        async with parts.evaluation.incidents:
-            before = parts.correlation.get(incident_id) or await manager.get_incident(incident_id)
-            after, story = change(before)
-            at = story[-1].at if story else manager._clock.now()  # noqa: SLF001 - see above
-            made = Change(after, what, at, story, before=before)
-            await parts.results.store_incidents(merge([made], parts.correlation))
-            parts.correlation.update(after)
-        manager._note([made])  # noqa: SLF001 - see above
-        await manager._tell([made], [])  # noqa: SLF001 - see above
-        return after
+                parts.announcements.put("tocsin_detected", {"detection": signal})

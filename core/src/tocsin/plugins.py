@@ -237,13 +237,21 @@ class Announcements:
     """Announces in the background, in order: a slow plugin does not hold up the evaluation."""
 
     def __init__(self, plugins: Plugins) -> None:
+        self.dropped = 0
+        """Announcements that nobody heard, since too many were waiting."""
         self._plugins = plugins
         self._queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_WAITING)
 
-    async def put(self, hook: str, facts: dict[str, Any]) -> None:
-        """Queue an announcement, if any plugin listens; waits where too many wait."""
-        if self._plugins.listens(hook):
-            await self._queue.put((hook, facts))
+    def put(self, hook: str, facts: dict[str, Any]) -> None:
+        """Queue an announcement, if any plugin listens; one too many is dropped and counted."""
+        if not self._plugins.listens(hook):
+            return
+        try:
+            self._queue.put_nowait((hook, facts))
+        except asyncio.QueueFull:
+            if not self.dropped:
+                _log.error("plugins take too long to hear announcements: from now on some are lost")
+            self.dropped += 1
 
     async def run(self) -> None:
         """Announce until cancelled."""

@@ -28,7 +28,7 @@ class Replay:
     async def feed(self, events: Sequence[Event]) -> list[dict[str, Any]]:
         """Take events; gives what comes of them, in order, as JSON types."""
         fresh = self._known.fresh(events)
-        self._known.add(fresh)
+        self._known.add([event.event_id for event in fresh])
         self.events += len(fresh)
         self.duplicates += len(events) - len(fresh)
         written: list[dict[str, Any]] = []

@@ -187,7 +187,6 @@ async def test_too_large_an_event_does_not_harm_others(tmp_path: Path) -> None:
     assert sorted(await journalled(config["database"])) == list("abde")
 
 
-@pytest.mark.xfail(strict=True, reason="they are no longer counted as being committed")
 async def test_a_check_waits_for_those_beside_one_that_is_refused(tmp_path: Path) -> None:
     """What is committed together is committed one by one where one of them is too large."""
     config = settings(tmp_path, {"group_by": ["source"]}, max_event_bytes=2000)

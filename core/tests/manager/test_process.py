@@ -260,7 +260,6 @@ async def test_cancelled_while_it_waits(tmp_path: Path) -> None:
         assert (await manager.get_incident(incident.id)).status is S.RECOVERING
 
 
-@pytest.mark.xfail(strict=True, reason="a change that was being written is taken back later")
 async def test_cancelled_at_any_moment(tmp_path: Path) -> None:
     """What is stored and what the manager believes stay the same: no change is taken back."""
     config = settings(tmp_path, {"group_by": ["source"]})

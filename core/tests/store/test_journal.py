@@ -28,7 +28,7 @@ from tocsin.store.journal import NEVER, Horizon, Journal
 async def add(journal: Journal, *names: str, at: float = 0) -> tuple[list[str], int]:
     """Append events; gives the ids that were new and the number of duplicates."""
     appended = await journal.append([event(name) for name in names], accepted_at=micros(at))
-    new = [one.event_id for one in appended.block.events] if appended.block else []
+    new = [one.event_id for block in appended.blocks for one in block.events]
     return new, appended.duplicates
 
 
@@ -43,10 +43,10 @@ async def test_what_is_appended_is_read_back(database: Database) -> None:
     ]
     appended = await journal.append(first, accepted_at=micros(10))
     await journal.append([event("c", 4)], accepted_at=micros(11))
-    assert appended.block is not None
-    assert (appended.block.position, appended.duplicates, appended.missed) == (1, 0, [])
+    (block,) = appended.blocks
+    assert (block.position, appended.duplicates, appended.missed) == (1, 0, [])
     one, two = await journal.read(0)
-    assert models(one) == first == models(appended.block)
+    assert models(one) == first == models(block)
     assert (one.position, one.accepted_at, one.max_time) == (1, micros(10), micros(5))
     # The newest time of the journal, not of the block: it never goes back.
     assert (two.position, two.accepted_at, two.max_time) == (2, micros(11), micros(5))
@@ -65,7 +65,7 @@ async def test_reading_starts_behind_a_position_and_ends_at_a_limit(database: Da
 async def test_an_empty_batch_leaves_nothing(database: Database) -> None:
     journal = await open_journal(database)
     appended = await journal.append([], accepted_at=micros(0))
-    assert (appended.block, appended.duplicates, journal.position) == (None, 0, 0)
+    assert (appended.blocks, appended.duplicates, journal.position) == ((), 0, 0)
 
 
 async def test_streams_of_one_database_are_apart(database: Database) -> None:
@@ -93,11 +93,10 @@ async def test_time_moves_on_without_an_event(database: Database) -> None:
     journal = await open_journal(database)
     await journal.append([event("a", 5)], accepted_at=micros(5))
     appended = await journal.append([], accepted_at=micros(9), advance_to=micros(8))
-    assert appended.block is not None
-    assert (appended.block.events, appended.block.max_time) == ((), micros(8))
+    (block,) = appended.blocks
+    assert (block.events, block.max_time) == ((), micros(8))
     again = await journal.append([], accepted_at=micros(9), advance_to=micros(7))
-    assert again.block is not None
-    assert again.block.max_time == micros(8)
+    assert [block.max_time for block in again.blocks] == [micros(8)]
     assert ids(await journal.read(0)) == [["a"], [], []]
 
 
@@ -203,8 +202,7 @@ async def test_what_another_appended_is_seen_and_known(store_url: str) -> None:
         here, there = await open_journal(one), await open_journal(two)
         await add(here, "a", "b")
         appended = await there.append([event("b"), event("c")], accepted_at=micros(0))
-        assert appended.block is not None
-        assert ids([*appended.missed, appended.block]) == [["a", "b"], ["c"]]
+        assert ids([*appended.missed, *appended.blocks]) == [["a", "b"], ["c"]]
         assert appended.duplicates == 1
         assert ids(await here.poll()) == [["c"]]
         assert await here.poll() == []
@@ -227,7 +225,7 @@ async def test_two_who_append_at_once(store_url: str) -> None:
         while left := [name for name in names if name not in done]:
             chosen = rolls.sample(left, min(len(left), rolls.randint(1, 20)))
             appended = await journal.append([event(n) for n in chosen], accepted_at=micros(0))
-            blocks = [*appended.missed, *([appended.block] if appended.block else [])]
+            blocks = [*appended.missed, *appended.blocks]
             if rolls.random() < 0.3:
                 blocks += await journal.poll()
             told += [block.position for block in blocks]
@@ -263,8 +261,24 @@ async def test_many_events_may_be_larger_together(database: Database) -> None:
     journal = await open_journal(database, max_event_bytes=2000)
     many = [event(name, message="x" * 1000) for name in "abcde"]
     appended = await journal.append(many, accepted_at=micros(0))
-    assert appended.block is not None
-    assert len(appended.block.events) == 5
+    (block,) = appended.blocks
+    assert len(block.events) == 5
+
+
+async def test_a_large_batch_is_several_blocks_of_one_transaction(database: Database) -> None:
+    journal = await open_journal(database, max_event_bytes=2000)
+    many = [event(str(number), number) for number in range(4500)]
+    large = event("large", message="x" * 3000)
+    with pytest.raises(EventError):
+        await journal.append([*many, large], accepted_at=micros(0))
+    assert (await journal.read(0), journal.position) == ([], 0)
+    appended = await journal.append([*many, many[7]], accepted_at=micros(0), cursor_of={"log": "1"})
+    assert [len(block.events) for block in appended.blocks] == [2000, 2000, 500]
+    assert appended.duplicates == 1
+    found = await journal.read(0)
+    assert [one.event_id for block in found for one in block.events] == [e.event_id for e in many]
+    again = await open_journal(database)
+    assert (await again.append(many, accepted_at=micros(0))).blocks == ()
 
 
 # -- time ------------------------------------------------------------------------------------------

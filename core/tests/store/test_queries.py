@@ -18,7 +18,7 @@ from tocsin.store.queries import (
     IncidentFilter,
     active_incidents,
     find_incidents,
-    get_detection,
+    get_detections,
     get_incident,
     last_events,
     list_incidents,
@@ -137,7 +137,7 @@ async def test_the_beginning_of_an_id_is_enough(database: Database) -> None:
 
 async def test_there_is_no_such_incident(database: Database) -> None:
     assert await get_incident(database, "inc_none") is None
-    assert await get_detection(database, "main", "det_none") is None
+    assert await get_detections(database, "main", ["det_none"]) == {}
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 7, 100])

@@ -23,7 +23,7 @@ from tocsin.store.database import Database
 from tocsin.store.queries import (
     IncidentFilter,
     active_incidents,
-    get_detection,
+    get_detections,
     get_incident,
     list_incidents,
     quarantined_events,
@@ -95,10 +95,8 @@ async def test_an_outcome_is_stored_whole(database: Database) -> None:
     assert found == write.incident.model_copy(
         update={"timeline": write.story, "events": write.events}
     )
-    assert (
-        await get_detection(database, "main", write.detections[0].detection_id)
-        == write.detections[0]
-    )
+    (told,) = write.detections
+    assert await get_detections(database, "main", [told.detection_id]) == {told.detection_id: told}
     assert await results.firings(HASHES) == {"r0": {'["x"]': {"on": True}}}
     assert await results.detectors() == {"parity": b"\x00\xff"}
     ((entry),) = await quarantined_events(database, "main", 10)
@@ -259,7 +257,7 @@ async def test_detections_are_known_to_their_stream_alone(database: Database) ->
     (told,) = write.detections
     assert await results.known([told.detection_id, "det_none"]) == {told.detection_id}
     assert await Results(database, "other").known([told.detection_id]) == set()
-    assert await get_detection(database, "other", told.detection_id) is None
+    assert await get_detections(database, "other", [told.detection_id]) == {}
 
 
 async def test_an_event_is_quarantined_once(database: Database) -> None:
@@ -296,7 +294,7 @@ async def test_nul_characters_everywhere(database: Database) -> None:
     mended = note.model_copy(update={"source": MENDED, "text": MENDED})
     expected = incident.model_copy(update={"timeline": (mended,), "events": (shown,)})
     assert await get_incident(database, incident.id) == expected
-    assert await get_detection(database, "main", "det_x") == plain
+    assert await get_detections(database, "main", ["det_x"]) == {"det_x": plain}
     (entry,) = await quarantined_events(database, "main", 10)
     assert (entry["event_id"], entry["event"]["event_id"]) == (MENDED, NUL)
 

@@ -186,9 +186,9 @@ async def test_the_database_keeps_all_of_it(database: Database) -> None:
         for number, (name, value) in enumerate(ODD_VALUES.items())
     ]
     appended = await journal.append(events, accepted_at=micros(0), cursor_of={"log": "1"})
-    assert appended.block is not None
+    (told,) = appended.blocks
     (block,) = await (await open_journal(database)).read(0)
-    kept = [as_model(one) for one in appended.block.events]
+    kept = [as_model(one) for one in told.events]
     assert [as_model(one) for one in block.events] == kept
     assert kept[0] == events[0]
 

@@ -11,7 +11,9 @@ import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from tocsin.rules.schema import Aggregation, DistinctLimit, Rule
 
@@ -20,8 +22,8 @@ _MAX_INSTANTS = 16
 _MAX_VALUE_TEXT = 256
 
 
-class Entry(NamedTuple):
-    """What is kept of an event."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of an event; out of the garbage collector's sight, since there are many."""
 
     at: int
     until: int

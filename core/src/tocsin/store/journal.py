@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from tocsin.deduplication import RecentIds
 from tocsin.errors import EventError
 from tocsin.models import IncidentEvent
 from tocsin.models.events import storable
-from tocsin.models.wire import Event, decode_list
+from tocsin.models.wire import Event, decode_ids, decode_list
 from tocsin.store.database import Database
 from tocsin.store.tables import cursors, journal, streams
 
@@ -25,7 +26,12 @@ _CLAIM = sa.text(
     " max_time = CASE WHEN max_time < :newest THEN :newest ELSE max_time END"
     " WHERE stream = :stream RETURNING position, max_time"
 ).bindparams(sa.bindparam("newest", type_=sa.BigInteger))
-_HORIZON_BLOCKS = 500
+BLOCK_EVENTS = 2000
+"""Events of a block at most, so that it is written and read back in a bounded time."""
+_HORIZON_BLOCKS = 20
+"""Blocks whose ids are read back together."""
+_BLOCKS = 10
+"""Blocks read back together."""
 NEVER = -(2**62)
 """The time of a journal without events."""
 
@@ -54,8 +60,8 @@ class Block:
 class Appended:
     """What became of a batch."""
 
-    block: Block | None
-    """None where nothing was new."""
+    blocks: tuple[Block, ...]
+    """None where nothing was new; more than one where there was too much for one."""
     duplicates: int
     missed: list[Block] = field(default_factory=list)
     """What others appended before it, and this journal had not seen."""
@@ -145,30 +151,31 @@ class Journal:
 
     async def _remember_recent(self) -> None:
         """Read back from the end until the horizon is full."""
-        recent: list[Block] = []
+        recent: list[tuple[int, list[str]]] = []
         ids, before = 0, self.position + 1
         oldest: int | None = None
         while ids < self.horizon.ids:
             async with self._database.read() as connection:
                 rows = await connection.execute(
-                    sa.select(journal)
+                    sa.select(journal.c.position, journal.c.accepted_at, journal.c.body)
                     .where(journal.c.stream == self._stream, journal.c.position < before)
                     .order_by(journal.c.position.desc())
                     .limit(_HORIZON_BLOCKS)
                 )
-                found = [_block(row) for row in rows]
-            for block in found:
-                oldest = oldest if oldest is not None else block.accepted_at - self.horizon.within
-                ids += len(block.events)
-                recent.append(block)
+                found = rows.all()
+            for row in found:
+                oldest = oldest if oldest is not None else row.accepted_at - self.horizon.within
+                recent.append((row.accepted_at, decode_ids(row.body)))
+                ids += len(recent[-1][1])
+                await asyncio.sleep(0)
             if len(found) < _HORIZON_BLOCKS or found[-1].accepted_at < (oldest or 0):
                 break
             before = found[-1].position
-        for block in reversed(recent):
-            self._remember(block)
+        for accepted_at, known in reversed(recent):
+            self._known.add(known, accepted_at)
 
     def _remember(self, block: Block) -> None:
-        self._known.add(block.events, block.accepted_at)
+        self._known.add([event.event_id for event in block.events], block.accepted_at)
 
     def part_ahead(self, block: Block) -> tuple[Sequence[Event], Sequence[Event]]:
         """Part a block into the events to judge, and those too far in the future to be believed."""
@@ -201,40 +208,59 @@ class Journal:
         self._known.trim(accepted_at)
         fresh = self._known.fresh(events)
         if not fresh and not cursor_of and advance_to is None:
-            return Appended(None, len(events))
-        kept, body = encode(fresh)
-        if len(body) > self._max_event_bytes:
-            for event in kept:
-                _check_size(event, self._max_event_bytes)
+            return Appended((), len(events))
+        parts = await self._encoded(fresh)
+        if advance_to is not None:
+            parts = parts or [([], b"[]")]
 
         def work(connection: sa.Connection) -> Appended:
             self._store_cursors(connection, cursor_of or {})
-            if not kept and advance_to is None:
-                return Appended(None, len(events))
-            newest = self._newest(kept, accepted_at, advance_to)
-            position, max_time = self._claim(connection, newest)
-            missed, new, content = self._between(connection, position), kept, body
-            if missed:
-                known = {event.event_id for block in missed for event in block.events}
-                new = [event for event in kept if event.event_id not in known]
-                content = encode(new)[1]
-            row = {
-                "stream": self._stream,
-                "position": position,
-                "accepted_at": accepted_at,
-                "count": len(new),
-                "max_time": max_time,
-                "body": content,
-            }
-            connection.execute(_INSERT, row)
-            block = Block(position, accepted_at, max_time, tuple(new))
-            return Appended(block, len(events) - len(new), missed)
+            blocks: list[Block] = []
+            missed: list[Block] = []
+            known: set[str] = set()
+            for kept, body in parts:
+                newest = self._newest(kept, accepted_at, advance_to)
+                position, max_time = self._claim(connection, newest)
+                if not blocks:  # from now on the stream is held
+                    missed = self._between(connection, position)
+                    known.update(event.event_id for block in missed for event in block.events)
+                new, content = kept, body
+                if known:
+                    new = [event for event in kept if event.event_id not in known]
+                    content = encode(new)[1]
+                row = {
+                    "stream": self._stream,
+                    "position": position,
+                    "accepted_at": accepted_at,
+                    "count": len(new),
+                    "max_time": max_time,
+                    "body": content,
+                }
+                connection.execute(_INSERT, row)
+                blocks.append(Block(position, accepted_at, max_time, tuple(new)))
+            stored = sum(len(block.events) for block in blocks)
+            return Appended(tuple(blocks), len(events) - stored, missed)
 
         appended = await self._database.write(work)
-        for block in (*appended.missed, *((appended.block,) if appended.block else ())):
+        for block in (*appended.missed, *appended.blocks):
             self.position = block.position
             self._remember(block)
         return appended
+
+    async def _encoded(
+        self, events: Sequence[IncidentEvent]
+    ) -> list[tuple[list[IncidentEvent], bytes]]:
+        """Part events into the bodies of blocks, leaving the loop free between them."""
+        parts: list[tuple[list[IncidentEvent], bytes]] = []
+        for start in range(0, len(events), BLOCK_EVENTS):
+            if start:
+                await asyncio.sleep(0)
+            kept, body = encode(events[start : start + BLOCK_EVENTS])
+            if len(body) > self._max_event_bytes:
+                for event in kept:
+                    _check_size(event, self._max_event_bytes)
+            parts.append((kept, body))
+        return parts
 
     def _newest(
         self, events: Sequence[IncidentEvent], accepted_at: int, advance_to: int | None
@@ -301,8 +327,8 @@ class Journal:
             found = await connection.scalar(query)
         return str(json.loads(found)) if found is not None else None
 
-    async def read(self, after: int, *, limit: int = 100) -> list[Block]:
-        """Read blocks behind a position, in order."""
+    async def read(self, after: int, *, limit: int = _BLOCKS) -> list[Block]:
+        """Read blocks behind a position, in order; so many at most."""
         query = (
             sa.select(journal)
             .where(journal.c.stream == self._stream, journal.c.position > after)
@@ -310,7 +336,12 @@ class Journal:
             .limit(limit)
         )
         async with self._database.read() as connection:
-            return [_block(row) for row in await connection.execute(query)]
+            rows = (await connection.execute(query)).all()
+        blocks: list[Block] = []
+        for row in rows:
+            blocks.append(_block(row))
+            await asyncio.sleep(0)
+        return blocks
 
     async def start_of(self, instant: int) -> tuple[int, int]:
         """Find where to read so as to see everything that came at or after an instant.

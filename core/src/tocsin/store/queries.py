@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from tocsin.clock import from_micros, to_micros
 from tocsin.models import Detection, Incident, IncidentEvent, IncidentSeverity, TimelineEntry
 from tocsin.models.incidents import IncidentStatus
-from tocsin.models.wire import as_model
+from tocsin.models.wire import as_model, decode_event
 from tocsin.store.database import Database
 from tocsin.store.journal import decode
 from tocsin.store.tables import (
@@ -29,6 +30,12 @@ from tocsin.store.tables import (
     timeline,
 )
 
+Made = TypeVar("Made")
+_ENTRY_FIELDS = set(TimelineEntry.model_fields)
+_SLICE = 50
+"""Rows made into objects before the loop has its turn."""
+_IDS = 500
+"""Ids in one statement: databases take only so many parameters."""
 ACTIVE = tuple(status.value for status in IncidentStatus if status.active)
 
 
@@ -81,7 +88,17 @@ async def list_incidents(database: Database, wanted: IncidentFilter) -> list[Inc
         .limit(wanted.limit)
     )
     async with database.read() as connection:
-        return [_incident(row) for row in await connection.execute(query)]
+        rows = (await connection.execute(query)).all()
+    return await _made(rows, _incident)
+
+
+async def _made(rows: Sequence[Any], make: Callable[[Any], Made]) -> list[Made]:
+    """Make objects of many rows, leaving the loop free between slices."""
+    made: list[Made] = []
+    for start in range(0, len(rows), _SLICE):
+        made += map(make, rows[start : start + _SLICE])
+        await asyncio.sleep(0)
+    return made
 
 
 async def find_incidents(database: Database, start: str) -> list[str]:
@@ -112,18 +129,25 @@ async def get_incident(database: Database, incident_id: str) -> Incident | None:
             .where(incident_events.c.incident_id == incident_id)
             .order_by(incident_events.c.at, incident_events.c.event_id)
         )
-        events = tuple(IncidentEvent.model_validate_json(body.body) for body in bodies)
+        events = tuple(decode_event(body.body) for body in bodies)
     return _incident(row).model_copy(update={"timeline": story, "events": events})
 
 
-async def get_detection(database: Database, stream: str, detection_id: str) -> Detection | None:
-    """Read one detection."""
-    query = sa.select(detections.c.body).where(
-        detections.c.stream == stream, detections.c.detection_id == detection_id
-    )
-    async with database.read() as connection:
-        body = await connection.scalar(query)
-    return Detection.model_validate_json(body) if body is not None else None
+async def get_detections(
+    database: Database, stream: str, detection_ids: Iterable[str]
+) -> dict[str, Detection]:
+    """Read detections, by id."""
+    wanted = sorted(set(detection_ids))
+    rows: list[Any] = []
+    for start in range(0, len(wanted), _IDS):
+        query = sa.select(detections.c.body).where(
+            detections.c.stream == stream,
+            detections.c.detection_id.in_(wanted[start : start + _IDS]),
+        )
+        async with database.read() as connection:
+            rows += (await connection.execute(query)).all()
+    found = await _made(rows, lambda row: Detection.model_validate_json(row.body))
+    return {detection.detection_id: detection for detection in found}
 
 
 async def active_incidents(
@@ -137,7 +161,7 @@ async def active_incidents(
     )
     async with database.read() as connection:
         rows = (await connection.execute(query)).all()
-    return [(_incident(row), orjson.loads(row.tracking)) for row in rows]
+    return await _made(rows, lambda row: (_incident(row), orjson.loads(row.tracking)))
 
 
 async def last_events(database: Database, stream: str, count: int) -> list[IncidentEvent]:
@@ -252,7 +276,9 @@ def _severity(rank: int) -> IncidentSeverity:
 
 
 def _entry(row: Any) -> TimelineEntry:
-    return TimelineEntry(
+    # Checked when it was stored.
+    return TimelineEntry.model_construct(
+        _ENTRY_FIELDS,
         at=from_micros(row.at),
         kind=row.kind,
         source=row.source,
