@@ -186,12 +186,12 @@ async def assemble(
             correlation=correlation,
             evaluation=evaluation,
             intake=intake,
-            notifications=Notifications(channels, calls, clock),
+            notifications=Notifications(channels, calls, clock, loaded.secrets),
             announcements=Announcements(plugins),
             sources=sources,
             incident_statistics=incident_statistics,
             closing=stack.pop_all(),
-            source_status={name: SourceStatus() for name in sources},
+            source_status={name: SourceStatus(secrets=loaded.secrets) for name in sources},
         )
     return parts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from tocsin.capabilities import Notifier
 from tocsin.clock import Clock, isoformat
 from tocsin.errors import Retryable, describe
 from tocsin.models import Incident, IncidentSeverity, Notice
+from tocsin.references import redact
 
 _log = logging.getLogger(__name__)
 _TRIES = 3
@@ -49,12 +50,27 @@ def notice_of(incident: Incident, change: str, at: datetime) -> Notice:
 class Notifications:
     """Sends notices in the background, in order, one notifier after the other."""
 
-    def __init__(self, channels: Mapping[str, Channel], calls: Calls, clock: Clock) -> None:
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        calls: Calls,
+        clock: Clock,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            channels: the notifiers in use, by name.
+            calls: runs them.
+            clock: says how long to wait before the next try.
+            secrets: what must not be in what is logged of failures.
+        """
         self.sent = 0
         self.failed = 0
         self._channels = dict(channels)
         self._calls = calls
         self._clock = clock
+        self._secrets = frozenset(secrets)
         self._queue: asyncio.Queue[Notice] = asyncio.Queue(_WAITING)
 
     async def tell(self, incident: Incident, change: str, at: datetime) -> None:
@@ -96,6 +112,6 @@ class Notifications:
                 "notifier %r failed to send %s: %s",
                 channel.name,
                 notice.notice_id,
-                describe(reason),
+                redact(describe(reason), self._secrets),
             )
             return

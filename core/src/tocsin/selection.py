@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,9 +24,10 @@ from tocsin.capabilities import (
 from tocsin.errors import ConfigError, PluginError, Problem, nearest
 from tocsin.notification import Channel
 from tocsin.plugins import Plugins
+from tocsin.references import redact
 from tocsin.rules.loader import Ruleset, load_documents
 from tocsin.rules.schema import Rule
-from tocsin.settings import INSTALLED, Loaded, RuleSettings, redact
+from tocsin.settings import INSTALLED, Loaded, RuleSettings
 from tocsin.validation import validate
 from tocsin.yamlfile import Document, Location, read_file, read_text
 
@@ -67,6 +67,7 @@ def select_rulesets(loaded: Loaded, plugins: Plugins) -> tuple[Ruleset, ...]:
     problems: list[Problem] = []
     for index, name in enumerate(loaded.settings.rulesets):
         path = loaded.directory / name
+        said = loaded.directory / loaded.written(("rulesets", index), name)
         if name == INSTALLED:
             for found in installed.values():
                 documents.setdefault(found.name, _read_installed(found))
@@ -74,9 +75,9 @@ def select_rulesets(loaded: Loaded, plugins: Plugins) -> tuple[Ruleset, ...]:
             documents.setdefault(name, _read_installed(installed[name]))
         elif path.is_dir():
             files = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
-            documents |= {str(file): read_file(file) for file in files}
+            documents |= {str(file): read_file(file, said / file.name) for file in files}
         elif path.exists():
-            documents[str(path)] = read_file(path)
+            documents[str(path)] = read_file(path, said)
         else:
             hint = nearest(name, [INSTALLED, *installed])
             message = f"ruleset {name!r} is neither an installed ruleset nor a file{hint}"
@@ -208,21 +209,16 @@ class Selection:
         except PluginError as error:
             self.problems.append(_problem(self._loaded, where, str(error), at_key=True))
             return None, None
-        filled = self._loaded.filled
-        data: Any = dict(raw)
-        for part in reversed(where):
-            data = {part: data}
-        document = Document(filled.path, data, values=filled.values, keys=filled.keys)
-        params, problems = validate(plugin.params, document, where)
-        secrets = self._loaded.secrets
-        self.problems += [replace(p, message=redact(p.message, secrets)) for p in problems]
+        params, problems = validate(plugin.params, self._loaded.part(where, raw), where)
+        self.problems += problems
         return plugin, params
 
     def _build(self, name: str, make: Callable[[], Any]) -> Any:
         try:
             return make()
         except (ValueError, ValidationError) as error:
-            self.problems.append(Problem(self._loaded.document.path, 0, 0, f"{name}: {error}"))
+            message = redact(f"{name}: {error}", self._loaded.secrets)
+            self.problems.append(Problem(self._loaded.document.path, 0, 0, message))
             return None
 
     def check(self) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,13 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_
 from tocsin.durations import Duration, Seconds
 from tocsin.errors import ConfigError, Problem
 from tocsin.models import IncidentSeverity
-from tocsin.validation import validate
+from tocsin.references import Filler, redact
+from tocsin.validation import validate, value_at
 from tocsin.yamlfile import Document, Location, from_mapping, read_file
 
-_REFERENCE = re.compile(r"\$\$|\$\{(?:(file):)?([^{}]*)\}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SHORTEST_SECRET = 4
-_MAX_SECRET_BYTES = 65_536
 INSTALLED = "installed"
 """Stands for all rulesets of the installed packages."""
 
@@ -75,10 +71,18 @@ class ResponseSettings(_Section):
     """How long to wait for health and quiet before the incident goes back to investigating."""
 
 
-class NotificationSettings(BaseModel):
-    """A notifier in use; further keys are its own parameters."""
+class _InUse(BaseModel):
+    """A plugin's part in use, with parameters that are the part's own."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, value if name in type(self).model_fields else "***"
+
+
+class NotificationSettings(_InUse):
+    """A notifier in use; further keys are its own parameters."""
 
     enabled: StrictBool = True
     use: str | None = None
@@ -99,10 +103,8 @@ class IncidentResponseSettings(_Section):
     )
 
 
-class SourceSettings(BaseModel):
+class SourceSettings(_InUse):
     """A source in use; further keys are its own parameters."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     enabled: StrictBool = True
     use: str | None = None
@@ -137,7 +139,9 @@ class PluginSettings(_Section):
 class Settings(_Section):
     """All settings of a manager."""
 
-    database: Annotated[str, Field(min_length=1)] = "tocsin.db"
+    # What may hold a secret is left out of the `repr`.
+
+    database: Annotated[str, Field(min_length=1, repr=False)] = "tocsin.db"
     """A file for SQLite, or a URL such as `postgresql://user@host/name`."""
     stream: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "main"
     """Names the journal; managers of one database each need a stream of their own."""
@@ -147,9 +151,9 @@ class Settings(_Section):
     """Files, folders, names of installed rulesets, or `installed` for all of these."""
     rules: dict[str, RuleSettings] = Field(default_factory=dict)
     """Changes to single rules, by id."""
-    detectors: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    detectors: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
     """Detectors of plugins in use, each with its parameters."""
-    correlators: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    correlators: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
     """Correlators of plugins in use, each with its parameters."""
     plugins: PluginSettings = PluginSettings()
 
@@ -163,10 +167,10 @@ class Settings(_Section):
 class Loaded:
     """Settings and where they came from."""
 
-    settings: Settings
+    settings: Settings = field(repr=False)
     document: Document
     """What was written, before secrets were filled in."""
-    filled: Document
+    filled: Document = field(repr=False)
     """The same with secrets filled in."""
     directory: Path
     """Where relative paths start."""
@@ -177,13 +181,26 @@ class Loaded:
         """Build the problem for a setting, without any secret in it."""
         return self.document.problem(where, redact(message, self.secrets), at_key=at_key)
 
+    def written(self, where: Location, value: Any) -> Any:
+        """Give what was written for a value: itself, unless something was filled in."""
+        written = value_at(self.filled.written, where)
+        return value if written is None else written
 
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a text; very short ones would stand in any text by chance."""
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-    return text
+    def part(self, where: Location, values: Mapping[str, Any]) -> Document:
+        """Give some of the values of a mapping as a document in which nothing else is.
+
+        Args:
+            where: the way to the mapping.
+            values: those of its values that are wanted.
+        """
+        filled = self.filled
+        data: Any = dict(values)
+        written: Any = {key: self.written((*where, key), value) for key, value in data.items()}
+        for part in reversed(where):
+            data, written = {part: data}, {part: written}
+        if filled.written is None:
+            written = None
+        return Document(filled.path, data, [], filled.values, filled.keys, written)
 
 
 def load_settings(
@@ -209,58 +226,10 @@ def load_settings(
     else:
         path = Path(config)
         document, directory = read_file(path), path.parent
-    filler = _Filler(document, os.environ if environment is None else environment, directory)
-    data = filler.fill(document.data, ())
-    filled = Document(document.path, data, values=document.values, keys=document.keys)
+    filler = Filler(document, os.environ if environment is None else environment, directory)
+    filled = filler.fill()
     settings, problems = validate(Settings, filled)
     problems = [*document.problems, *filler.problems, *problems]
     if settings is None or problems:
-        raise ConfigError([replace(p, message=redact(p.message, filler.secrets)) for p in problems])
+        raise ConfigError(problems)
     return Loaded(settings, document, filled, directory, frozenset(filler.secrets))
-
-
-class _Filler:
-    """Puts secrets in the place of references to them."""
-
-    def __init__(self, document: Document, variables: Mapping[str, str], directory: Path) -> None:
-        self.secrets: set[str] = set()
-        self.problems: list[Problem] = []
-        self._document = document
-        self._variables = variables
-        self._directory = directory
-
-    def fill(self, data: Any, where: Location) -> Any:
-        if isinstance(data, Mapping):
-            return {key: self.fill(item, (*where, key)) for key, item in data.items()}
-        if isinstance(data, list | tuple):
-            return [self.fill(item, (*where, index)) for index, item in enumerate(data)]
-        if not isinstance(data, str) or "$" not in data:
-            return data
-        return _REFERENCE.sub(lambda match: self._value(match, where), data)
-
-    def _value(self, match: re.Match[str], where: Location) -> str:
-        if match[0] == "$$":
-            return "$"
-        try:
-            found = _secret(match[1], match[2], self._variables, self._directory)
-        except ValueError as error:
-            self.problems.append(self._document.problem(where, str(error)))
-            return match[0]
-        if found:
-            self.secrets.add(found)
-        return found
-
-
-def _secret(kind: str | None, name: str, variables: Mapping[str, str], directory: Path) -> str:
-    if kind == "file":
-        try:
-            with (directory / name).open(encoding="utf-8") as file:
-                return file.read(_MAX_SECRET_BYTES).rstrip("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8"
-            raise ValueError(f"cannot read ${{file:{name}}}: {reason}") from error
-    if not _VARIABLE.fullmatch(name):
-        raise ValueError(f"expected ${{NAME}} or ${{file:PATH}}, found '${{{name}}}'")
-    if name not in variables:
-        raise ValueError(f"environment variable {name!r} is not set")
-    return variables[name]

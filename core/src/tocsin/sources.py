@@ -14,6 +14,7 @@ from tocsin.capabilities import Source, SourceContext
 from tocsin.clock import Clock
 from tocsin.errors import clean, describe
 from tocsin.models import IncidentEvent
+from tocsin.references import redact
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT = 1.0
@@ -33,10 +34,13 @@ class SourceStatus:
     restarts: int = 0
     reports: list[str] = field(default_factory=list)
     """What it last had to say."""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What must not be in it."""
 
     def report(self, message: str) -> None:
         """Keep what the source says, the newest last."""
-        self.reports = [*self.reports[-(_REPORTS - 1) :], clean(message)]
+        said = clean(redact(message, self.secrets))
+        self.reports = [*self.reports[-(_REPORTS - 1) :], said]
 
 
 async def run_source(
@@ -76,7 +80,7 @@ async def run_source(
             status.restarts += 1
             status.report(describe(error))
             _log.warning(
-                "source %r failed and is started again in %g s: %s", name, wait, describe(error)
+                "source %r failed and is started again in %g s: %s", name, wait, status.reports[-1]
             )
         else:
             status.report("ended; started again")

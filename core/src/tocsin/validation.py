@@ -25,6 +25,27 @@ _EXPECTED = {
     "float_type": "expected a number",
 }
 """What pydantic says in the words of Python, in those of the file."""
+_OF_THE_MODEL = {
+    *_EXPECTED,
+    "bool_parsing",
+    "enum",
+    "extra_forbidden",
+    "finite_number",
+    "float_parsing",
+    "greater_than",
+    "greater_than_equal",
+    "int_from_float",
+    "int_parsing",
+    "less_than",
+    "less_than_equal",
+    "literal_error",
+    "missing",
+    "string_pattern_mismatch",
+    "string_too_long",
+    "string_too_short",
+}
+"""Of these, pydantic says what the model asks for and nothing of the value."""
+_LEFT_OUT = "not accepted (the reason is left out, as it may show what was filled in)"
 _LONGEST = 60
 _FEW = 3
 
@@ -32,20 +53,28 @@ _FEW = 3
 def validate(
     model: type[Model], document: Document, location: Location = ()
 ) -> tuple[Model | None, list[Problem]]:
-    """Build a model from a part of a document, or say everything that is wrong with it."""
+    """Build a model from a part of a document, or say everything that is wrong with it.
+
+    No message shows what was filled in: each is made from what was written in its place.
+    """
     try:
         return model.model_validate(value_at(document.data, location)), []
     except ValidationError as error:
-        return None, problems_of(error, model, document, location)
+        return None, _problems_of(error, model, document, location)
 
 
-def problems_of(
-    error: ValidationError, model: type[BaseModel], document: Document, location: Location = ()
+def _problems_of(
+    error: ValidationError, model: type[BaseModel], document: Document, location: Location
 ) -> list[Problem]:
     """List the mistakes behind a validation error, one for each place."""
+    harmless = None
+    if document.written is not None:
+        harmless = _said_of_what_was_written(model, value_at(document.written, location))
     found: dict[tuple[Location, bool, str], list[str]] = {}
     for detail in error.errors(include_url=False):
         way, rest = _real(document.data, (*location, *detail["loc"]), detail["type"])
+        if harmless is not None:
+            _make_harmless(detail, harmless, value_at(document.written, way))
         at_key, message = _message(detail, way, rest, model, location)
         missing = message if detail["type"] == "missing" else ""
         messages = found.setdefault((way, at_key, missing), [])
@@ -55,6 +84,28 @@ def problems_of(
         document.problem(way, " or ".join(messages), at_key=at_key)
         for (way, at_key, _), messages in found.items()
     ]
+
+
+_Said = dict[tuple[Location, str], str]
+
+
+def _said_of_what_was_written(model: type[BaseModel], written: Any) -> _Said:
+    """Give what validation says of the text before secrets were filled in."""
+    try:
+        model.model_validate(written)
+    except ValidationError as error:
+        return {(d["loc"], d["type"]): d["msg"] for d in error.errors(include_url=False)}
+    except Exception:  # noqa: BLE001 - a plugin's validator that does not expect a reference
+        return {}
+    return {}
+
+
+def _make_harmless(detail: Any, harmless: _Said, written: Any) -> None:
+    """Take what was filled in out of a mistake; a validator's own words might show any of it."""
+    detail["input"] = written
+    if detail["type"] not in _OF_THE_MODEL:
+        way = (detail["loc"], detail["type"])
+        detail["msg"] = harmless.get(way, _LEFT_OUT)
 
 
 def value_at(data: Any, location: Location) -> Any:
@@ -108,28 +159,35 @@ def _message(
     return False, f"{expected}, found {shown(value)}{hint}"
 
 
-def _fields(model: Any, way: Location) -> list[str]:
+def _fields(model: type[BaseModel], way: Location) -> list[str]:
     """List the names that a model takes at a place below it."""
+    kinds: list[Any] = [model]
     for part in way:
-        if isinstance(part, int):
-            continue
-        fields = {info.alias or name: info for name, info in model.model_fields.items()}
-        if part not in fields:
-            return []
-        inner = _model_in(fields[part].annotation)
-        if inner is None:
-            return []
-        model = inner
-    return [info.alias or name for name, info in model.model_fields.items()]
+        kinds = [inner for kind in kinds for inner in _below(kind, part)]
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    names = [info.alias or name for kind in models for name, info in kind.model_fields.items()]
+    return list(dict.fromkeys(names))
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+def _below(kind: Any, part: str | int) -> list[Any]:
+    """Give what can stand at a key or an index of a value of some kind."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = {info.alias or name: info for name, info in kind.model_fields.items()}
+        return _alternatives(fields[str(part)].annotation) if part in fields else []
+    arguments = typing.get_args(kind)
+    if isinstance(part, int):
+        return [inner for argument in arguments for inner in _alternatives(argument)]
+    return _alternatives(arguments[-1]) if arguments else []
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """Take the kinds of a union, and what is annotated, apart."""
     origin = typing.get_origin(annotation)
-    if origin is None or origin in (typing.Literal, types.GenericAlias):
-        return None
-    return next((inner for arg in typing.get_args(annotation) if (inner := _model_in(arg))), None)
+    if origin is typing.Annotated:
+        return _alternatives(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [kind for part in typing.get_args(annotation) for kind in _alternatives(part)]
+    return [annotation]
 
 
 def shown(value: Any) -> str:

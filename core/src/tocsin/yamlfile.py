@@ -44,11 +44,13 @@ class Document:
     """A YAML document and the place of everything in it."""
 
     path: str
-    data: Any = None
+    data: Any = field(default=None, repr=False)
     problems: list[Problem] = field(default_factory=list)
     """What is wrong with the text itself; `data` then holds what could be read."""
     values: dict[Location, tuple[int, int]] = field(default_factory=dict)
     keys: dict[Location, tuple[int, int]] = field(default_factory=dict)
+    written: Any = field(default=None, repr=False)
+    """What stood in the place of `data` before secrets were filled in; None where none were."""
 
     def problem(self, location: Location, message: str, *, at_key: bool = False) -> Problem:
         """Build the problem for a location, or for its nearest parent that has a place."""
@@ -62,25 +64,31 @@ class Document:
         return Problem(self.path, 0, 0, f"{dotted}: {message}" if dotted else message)
 
 
-def read_file(path: Path) -> Document:
-    """Read a YAML file. What is wrong with it is in `problems`, never raised."""
+def read_file(path: Path, said: Path | None = None) -> Document:
+    """Read a YAML file. What is wrong with it is in `problems`, never raised.
+
+    Args:
+        path: the file.
+        said: how problems name it, where that is not its path.
+    """
+    name = str(said or path)
     try:
         with path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or str(error)
-        return Document(str(path), problems=[Problem(str(path), 0, 0, f"cannot be read: {reason}")])
+        return Document(name, problems=[Problem(name, 0, 0, f"cannot be read: {reason}")])
     if len(raw) > _MAX_BYTES:
         message = f"is larger than {_MAX_BYTES} bytes"
-        return Document(str(path), problems=[Problem(str(path), 0, 0, message)])
+        return Document(name, problems=[Problem(name, 0, 0, message)])
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         column = error.start - raw.rfind(b"\n", 0, error.start)
         message = f"expected UTF-8, found byte 0x{raw[error.start]:02x}"
-        return Document(str(path), problems=[Problem(str(path), line, column, message)])
-    return read_text(text, path=str(path))
+        return Document(name, problems=[Problem(name, line, column, message)])
+    return read_text(text, path=name)
 
 
 def read_text(text: str, *, path: str) -> Document:

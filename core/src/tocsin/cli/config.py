@@ -11,8 +11,9 @@ import click
 from tocsin.cli.options import config_option, read_config
 from tocsin.cli.output import write_json
 from tocsin.errors import ConfigError, nearest
+from tocsin.references import redact
 from tocsin.selection import Selection, load_plugins, select_rules, select_rulesets
-from tocsin.settings import Loaded, redact
+from tocsin.settings import Loaded
 
 
 @click.group()
@@ -91,11 +92,9 @@ def _without_secrets(value: Any, written: Any, secrets: frozenset[str]) -> Any:
         return [
             _without_secrets(v, items[i] if items else None, secrets) for i, v in enumerate(value)
         ]
-    if isinstance(value, str):
-        if isinstance(written, str) and "$" in written:
-            return written
-        return redact(value, secrets)
-    return value
+    if isinstance(written, str) and "$" in written:
+        return written
+    return redact(value, secrets) if isinstance(value, str) else value
 
 
 def _without_password(database: str) -> str:
