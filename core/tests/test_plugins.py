@@ -156,10 +156,12 @@ def test_two_plugins_of_one_name_are_named(install: Install) -> None:
     assert "bell-works" in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="the second takes the first one's place")
 def test_the_same_name_twice_in_one_plugin() -> None:
-    with pytest.raises(PluginError, match="notifier 'bell'"):
+    with pytest.raises(PluginError) as caught:
         given(Offers("bell", "bell"))
+    assert str(caught.value) == (
+        "plugin 'Offers#0' from (given in Python) offers the notifier 'bell' twice"
+    )
 
 
 # -- broken ones -----------------------------------------------------------------------------------
@@ -236,7 +238,6 @@ async def test_one_that_is_broken_and_needed_is_an_error(install: Install, tmp_p
         assert manager.running
 
 
-@pytest.mark.xfail(strict=True, reason="only a plugin of the very same name is taken for the cause")
 async def test_one_that_is_broken_may_have_offered_it_under_another_name(
     install: Install, tmp_path: Path
 ) -> None:
@@ -245,6 +246,27 @@ async def test_one_that_is_broken_may_have_offered_it_under_another_name(
     config["incident_response"] = {"notifications": {"slack": {}}}
     with pytest.raises(ConfigError, match="'chat' of bad-luck is broken"):
         await IncidentManager(config).start()
+
+
+def test_those_that_are_broken_are_all_named_unless_one_speaks_of_it(install: Install) -> None:
+    install("acme-slack", chat="raise ValueError('one')")
+    install("bad-luck", bad="raise ValueError('two')", worse="raise ValueError('three')")
+    plugins = Plugins()
+    with pytest.raises(PluginError) as caught:
+        plugins.get(SourcePlugin, "slack")
+    assert str(caught.value) == (
+        "there is no source 'slack'; plugin 'chat' of acme-slack is broken: ValueError: one"
+    )
+    assert caught.value.distribution == "acme-slack"
+    with pytest.raises(PluginError) as caught:
+        plugins.get(SourcePlugin, "pager")
+    assert "installed: " in str(caught.value)
+    assert str(caught.value).endswith(
+        "; plugin 'bad' of bad-luck is broken: ValueError: two"
+        "; plugin 'chat' of acme-slack is broken: ValueError: one"
+        "; plugin 'worse' of bad-luck is broken: ValueError: three"
+    )
+    assert caught.value.distribution == ""
 
 
 # -- disabled ones ---------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Calls:
 
         Raises:
             TimeoutError: it took too long.
-            PluginError: it raised CancelledError by itself.
+            PluginError: it raised CancelledError or, from a thread, StopIteration by itself.
             Exception: whatever it raises.
         """
         try:
@@ -58,7 +58,7 @@ class Calls:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="tocsin-plugin")
             loop = asyncio.get_running_loop()
-            call = functools.partial(function, *args, **named)
+            call = functools.partial(_in_a_thread, function, *args, **named)
             future = loop.run_in_executor(self._executor, call)
             try:
                 result = await future
@@ -76,6 +76,14 @@ class Calls:
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=self.abandoned == 0, cancel_futures=True)
+
+
+def _in_a_thread(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    try:
+        return function(*args, **named)
+    except StopIteration as error:
+        # No future takes it, so that nobody would ever hear of it.
+        raise PluginError("it raised StopIteration", plugin="") from error
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

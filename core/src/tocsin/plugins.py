@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -169,20 +170,25 @@ class Plugins:
                     self._found[name] = replace(self._found[name], status="broken", problem=reason)
                     continue
                 for item in offered:
-                    other = owners.setdefault((kind, item.name), name)
-                    if other != name:
-                        raise PluginError(
-                            f"two plugins offer the {kind_word(kind)} {item.name!r}:"
-                            f" {other!r} from {self._origins[other]} and {name!r} from"
-                            f" {self._origins[name]}; disable one of them",
-                            plugin=name,
-                            distribution=self._origins[name],
-                        )
+                    if (kind, item.name) in owners:
+                        raise self._clash(kind, item.name, owners[kind, item.name], name)
+                    owners[kind, item.name] = name
                     self._offers[kind][item.name] = item
                     info = self._found[name]
                     self._found[name] = replace(
                         info, offers=(*info.offers, f"{kind_word(kind)}:{item.name}")
                     )
+
+    def _clash(self, kind: type[Any], item: str, first: str, second: str) -> PluginError:
+        what, origin = f"the {kind_word(kind)} {item!r}", self._origins[second]
+        if first == second:
+            message = f"plugin {second!r} from {origin} offers {what} twice"
+        else:
+            message = (
+                f"two plugins offer {what}: {first!r} from {self._origins[first]} and {second!r}"
+                f" from {origin}; disable one of them"
+            )
+        return PluginError(message, plugin=second, distribution=origin)
 
     # -- what there is ------------------------------------------------------------------------
 
@@ -198,21 +204,25 @@ class Plugins:
         """Give the capability of a name.
 
         Raises:
-            PluginError: there is none; the message says why, if a broken or disabled plugin may be
-                the reason.
+            PluginError: there is none; the message names the plugins, broken or disabled, that may
+                be the reason.
         """
         offers: dict[str, Kind] = self._offers[kind]
         if name in offers:
             return offers[name]
         message = f"there is no {kind_word(kind)} {name!r}{nearest(name, offers)}"
-        info = self._found.get(name)
-        if info is not None and info.status == "broken":
-            message += f"; plugin {name!r} of {info.distribution} is broken: {info.problem}"
-        elif info is not None and info.status == "disabled":
-            message += f"; plugin {name!r} of {info.distribution} is disabled"
-        elif offers:
-            message += f"; installed: {', '.join(sorted(offers))}"
-        raise PluginError(message, plugin=name, distribution=info.distribution if info else "")
+        missing = [info for info in self.found() if info.status != "loaded"]
+        causes = [info for info in missing if _fits(info, name)]
+        if not causes:
+            if offers:
+                message += f"; installed: {', '.join(sorted(offers))}"
+            # Any of them might have offered it: nobody knows what a plugin that is broken offers.
+            causes = [info for info in missing if info.status == "broken"]
+        for info in causes:
+            message += f"; plugin {info.name!r} of {info.distribution} is {info.status}"
+            message += f": {info.problem}" if info.problem else ""
+        distribution = causes[0].distribution if len(causes) == 1 else ""
+        raise PluginError(message, plugin=name, distribution=distribution)
 
     # -- announcements ------------------------------------------------------------------------
 
@@ -276,6 +286,12 @@ def _checked(item: Any, kind: type[Any], hook: str) -> Any:
     if not isinstance(item, kind):
         raise TypeError(f"{hook} must yield {kind.__name__}, found {type(item).__name__}")
     return item
+
+
+def _fits(info: PluginInfo, name: str) -> bool:
+    """Say whether a plugin's own name or that of its distribution speaks of a capability."""
+    words = re.split(r"[-_.]+", f"{info.name}-{info.distribution}".lower())
+    return info.name == name or set(re.split(r"[-_.]+", name.lower())) <= set(words)
 
 
 def _name_of(plugin: object, number: int) -> str:
