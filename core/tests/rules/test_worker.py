@@ -120,6 +120,23 @@ async def test_killed_between_two_batches(worker: Make) -> None:
     assert matcher.respawns == 1
 
 
+async def test_a_killed_process_is_missed_by_nobody(
+    worker: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its end is read by the loop, which would otherwise warn of a child that it does not know."""
+    matcher = worker()
+    asked = questions(rules_of_numbers(), 1)
+    await matcher.start()
+    for _ in range(8):
+        pid = pid_of(matcher)
+        os.kill(pid, signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0)  # noqa: ASYNC251 - the loop must not run meanwhile
+        assert await matcher.match(asked) == [(1,)]
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+
+
 async def test_killed_in_the_middle_of_a_batch(worker: Make, tmp_path: Path) -> None:
     matcher = worker("hang once", deadline=20)
     asking = asyncio.create_task(matcher.match(questions(rules_of_numbers(), 1, POISON, 2)))

@@ -8,7 +8,10 @@ it is found; that record gets no verdict, and all the others get theirs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import resource
+import signal
 import struct
 import sys
 from collections.abc import Callable, Sequence
@@ -158,7 +161,10 @@ class WorkerMatcher:
         if process is None:
             return
         if process.returncode is None:
-            process.kill()
+            # Not `process.kill`: that looks first whether the process has ended, and takes the news
+            # of it away from the loop, which waits for them.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
         if process.stdin is not None:
             process.stdin.close()
         await process.wait()
