@@ -158,7 +158,7 @@ def test_a_mistyped_command_names_the_nearest() -> None:
     assert "No such command 'incidnts'" in said
     assert "did you mean 'incidents'?" in said
     assert "'.;" not in said  # a full stop and a semicolon after each other
-    assert "Did you mean 'list'?" in refused("incidents lst")
+    assert "did you mean 'list'?" in refused("incidents lst")
     assert "did you mean" not in refused("zzzzz").lower()
 
 

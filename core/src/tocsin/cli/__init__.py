@@ -5,13 +5,24 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tocsin.errors import ProblemsError, TocsinError, nearest
+from tocsin.cli.exits import FAILED, INTERRUPTED, FailedError, exit_code
+from tocsin.cli.groups import Group
+from tocsin.cli.process import (
+    discard_output,
+    prepare_streams,
+    program_name,
+    reader_may_leave,
+)
+from tocsin.errors import ConfigError, ProblemsError, TocsinError, describe, nearest
+
+if TYPE_CHECKING:
+    from tocsin.plugins import PluginInfo, Plugins
 
 COMMANDS = {
     "run": ("tocsin.cli.run:run", "Watch the configured sources and open incidents."),
@@ -30,14 +41,40 @@ COMMANDS = {
     ),
     "plugins": ("tocsin.cli.plugins:plugins", "List the installed plugins."),
 }
+_PLUGINS = "tocsin.plugins"
+_PLUGIN = "tocsin.plugin"
+"""Under which names the context keeps the plugins, and the one whose command runs."""
 
 
-class Program(click.Group):
+class Program(Group):
     """Finds commands by name without importing the others."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], *rest: Any, **extra: Any
+    ) -> click.Context:
+        """Read the options of the program itself."""
+        with reader_may_leave():
+            return super().make_context(info_name, args, *rest, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; where that of a plugin fails, name the plugin."""
+        with reader_may_leave():
+            try:
+                return super().invoke(ctx)
+            except (click.ClickException, click.exceptions.Exit, click.Abort, TocsinError):
+                raise
+            except Exception as error:
+                if _PLUGIN not in ctx.meta or isinstance(error, BrokenPipeError):
+                    raise
+                raise _failure(ctx.meta[_PLUGIN], str(ctx.invoked_subcommand), error) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the built-in commands."""
         return list(COMMANDS)
+
+    def known(self, ctx: click.Context) -> Iterable[str]:
+        """Name the built-in commands and, where these have been looked for, those of plugins."""
+        return [*COMMANDS, *ctx.meta.get(_PLUGINS, ())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a built-in command, or make the one that a plugin offers."""
@@ -45,16 +82,7 @@ class Program(click.Group):
             module, _, name = COMMANDS[cmd_name][0].partition(":")
             command: click.Command = getattr(importlib.import_module(module), name)
             return command
-        return _plugin_command(cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; where there is none, name the nearest."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            raise click.UsageError(error.message + nearest(args[0], COMMANDS), ctx) from error
+        return _plugin_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -64,12 +92,53 @@ class Program(click.Group):
             formatter.write_text("`tocsin plugins list` shows which commands they bring.")
 
 
-def _plugin_command(name: str) -> click.Command | None:
-    from tocsin.capabilities import CommandPlugin  # noqa: PLC0415 - only where a plugin is asked for
-    from tocsin.plugins import Plugins  # noqa: PLC0415
+def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
+    # Imported here: only where a plugin is asked for.
+    from tocsin.capabilities import CommandPlugin  # noqa: PLC0415
 
-    found = Plugins().all(CommandPlugin).get(name)
-    return found.factory() if found is not None else None
+    plugins = _plugins(name)
+    if plugins is None:
+        return None
+    commands = plugins.all(CommandPlugin)
+    ctx.meta[_PLUGINS] = tuple(commands)
+    if name not in commands:
+        return None
+    offer = f"command:{name}"
+    owner = next(info for info in plugins.found() if offer in info.offers)
+    ctx.meta[_PLUGIN] = owner
+    try:
+        command = commands[name].factory()
+    except Exception as error:
+        raise _failure(owner, name, error) from error
+    if not isinstance(command, click.Command):
+        wrong = TypeError(f"expected a click.Command, found {type(command).__name__}")
+        raise _failure(owner, name, wrong)
+    return command
+
+
+def _plugins(name: str) -> Plugins | None:
+    """Load the plugins that the settings do not disable.
+
+    Settings that cannot be read may disable the very plugin that is asked for; they are told of,
+    but where the name is near to that of a built-in command.
+    """
+    from tocsin.cli.options import read_config  # noqa: PLC0415 - see above
+    from tocsin.selection import load_plugins  # noqa: PLC0415
+
+    named = os.environ.get("TOCSIN_CONFIG")
+    try:
+        return load_plugins(read_config(Path(named) if named else None))
+    except ConfigError:
+        if nearest(name, COMMANDS):
+            return None
+        raise
+
+
+def _failure(plugin: PluginInfo, command: str, error: Exception) -> FailedError:
+    return FailedError(
+        f"the command {command!r} of plugin {plugin.name!r} ({plugin.distribution}) fails:"
+        f" {describe(error)}"
+    )
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,44 +148,36 @@ def program() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program: 0 all is well, 1 something failed, 2 the input is wrong."""
-    if sys.stdout is None:  # closed by whoever started us
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    """Run the program and end the process."""
+    prepare_streams()
     try:
         code = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; what Python still wants to flush goes nowhere.
-        _discard_output()
+    except BrokenPipeError:  # see reader_may_leave
+        discard_output()
         code = 0
     except OSError as error:
-        _discard_output()
-        click.echo(f"tocsin: {error.strerror or error}", err=True)
-        code = 1
+        discard_output()
+        name = f"{error.filename}: " if error.filename else ""
+        click.echo(f"tocsin: {name}{error.strerror or error}", err=True)
+        code = FAILED
     sys.exit(code)
-
-
-def _discard_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         code: Any = program.main(
             args=None if arguments is None else list(arguments),
-            prog_name="tocsin",
+            prog_name=program_name(),
             standalone_mode=False,
         )
     except click.exceptions.Abort:
-        return 130
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except ProblemsError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        return 2
     except TocsinError as error:
-        click.echo(f"tocsin: {error}", err=True)
-        return 2
+        # Mistakes in files begin with their place.
+        click.echo(str(error) if isinstance(error, ProblemsError) else f"tocsin: {error}", err=True)
+        return exit_code(error)
     return code if isinstance(code, int) else 0

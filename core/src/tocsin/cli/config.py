@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tocsin.cli.groups import Group
 from tocsin.cli.options import config_option, read_config
 from tocsin.cli.output import write_json
 from tocsin.errors import ConfigError, nearest
@@ -16,7 +17,7 @@ from tocsin.selection import Selection, load_plugins, select_rules, select_rules
 from tocsin.settings import Loaded
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Show and check the settings."""
 
@@ -24,7 +25,12 @@ def config() -> None:
 @config.command()
 @config_option
 @click.option(
-    "--format", "style", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True
+    "--format",
+    "style",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="How to write.",
 )
 def show(config: Path | None, style: str) -> None:
     """Show all settings with their defaults; secrets stay the references that they are."""
@@ -107,7 +113,7 @@ def _without_password(database: str) -> str:
         url = make_url(database)
         hidden = {key: "***" for key in url.query if "pass" in key.lower()}
         return url.update_query_dict(hidden).render_as_string()
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         return "***"
 
 

@@ -9,10 +9,12 @@ from typing import Any, BinaryIO
 
 import click
 
+from tocsin.cli.groups import Group
 from tocsin.cli.options import (
     config_option,
     existing_database,
     format_option,
+    json_option,
     read_config,
     run_async,
 )
@@ -28,7 +30,7 @@ _COLUMNS = ("timestamp", "event_type", "source", "severity", "message", "event_i
 _BATCH = 500
 
 
-@click.group()
+@click.group(cls=Group)
 def events() -> None:
     """List and submit events."""
 
@@ -58,14 +60,7 @@ def _row(event: IncidentEvent) -> dict[str, Any]:
 @events.command("submit")
 @config_option
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to write.",
-)
+@json_option
 def submit_(config: Path | None, file: Path, style: str) -> None:
     """Submit events from FILE, JSON lines; - is standard input.
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from tocsin.cli.exits import WrongError
+from tocsin.cli.groups import Group
 from tocsin.cli.options import (
     SEVERITIES,
     SINCE,
@@ -15,11 +17,11 @@ from tocsin.cli.options import (
     config_option,
     existing_database,
     format_option,
+    json_option,
     read_config,
     run_async,
 )
 from tocsin.cli.output import cell, write_json, write_rows
-from tocsin.errors import TocsinError
 from tocsin.models import Incident, IncidentSeverity
 from tocsin.settings import Loaded
 from tocsin.statistics import IncidentStatistics
@@ -36,7 +38,7 @@ _TIMELINE = ("at", "kind", "source", "text")
 _MANY = 100_000
 
 
-@click.group()
+@click.group(cls=Group)
 def incidents() -> None:
     """List incidents and look into them."""
 
@@ -54,7 +56,7 @@ def incidents() -> None:
 @click.option("--type", "incident_type", help="Only of this type.")
 @click.option("--component", help="Only those that affect this component.")
 @click.option(
-    "--since", type=SINCE, help="Only those detected since: a span such as 24h, or a date."
+    "--since", type=SINCE, help="Only those detected since: a span such as 24h, or a date (UTC)."
 )
 @click.option(
     "--limit",
@@ -124,14 +126,7 @@ def _brief(incident: Incident) -> dict[str, Any]:
 @click.option("--timeline", is_flag=True, help="With its timeline.")
 @click.option("--postmortem", is_flag=True, help="With its post-mortem.")
 @click.option("--full", is_flag=True, help="With everything, its events too.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to write.",
-)
+@json_option
 def get(
     config: Path | None,
     incident_id: str,
@@ -197,10 +192,10 @@ async def _one(database: Database, start: str) -> Incident:
     if start in ids:
         ids = [start]
     if len(ids) > 1:
-        raise TocsinError(f"{start!r} is the beginning of several ids: {', '.join(ids)}")
+        raise WrongError(f"{start!r} is the beginning of several ids: {', '.join(ids)}")
     incident = await get_incident(database, ids[0]) if ids else None
     if incident is None:
-        raise TocsinError(f"there is no incident {start!r}; `tocsin incidents list` shows them")
+        raise WrongError(f"there is no incident {start!r}; `tocsin incidents list` shows them")
     return incident
 
 
@@ -242,7 +237,9 @@ def _show_timeline(incident: Incident, style: str) -> None:
 @incidents.command()
 @config_option
 @click.option(
-    "--since", type=SINCE, help="Only those detected since: a span such as 24h or 7d, or a date."
+    "--since",
+    type=SINCE,
+    help="Only those detected since: a span such as 24h or 7d, or a date (UTC).",
 )
 @click.option("--by-type", is_flag=True, help="Count by type.")
 @click.option("--by-severity", is_flag=True, help="Count by severity.")
@@ -268,7 +265,9 @@ def stats(
         ("by_type", by_type),
         ("by_status", not (by_type or by_severity)),
     ]
-    rows = [{"figure": name, "value": _figure(name, value)} for name, value in single.items()]
+    rows = [
+        {"figure": name, "value": _figure(name, value, style)} for name, value in single.items()
+    ]
     for name, asked in wanted:
         word = name.removeprefix("by_")
         rows += [
@@ -279,7 +278,7 @@ def stats(
     write_rows(rows, ("figure", "value"), style, empty="no incidents")
 
 
-def _figure(name: str, value: Any) -> Any:
+def _figure(name: str, value: Any, style: str) -> Any:
     if value is None:
-        return "-"
+        return None if style == "csv" else "-"
     return f"{value:.1f}" if name.endswith("_seconds") else value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tocsin.store.database import Database
 
 DEFAULT_CONFIG = "tocsin.yaml"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 Result = TypeVar("Result")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -51,7 +53,7 @@ def _is_number(text: str) -> bool:
 
 
 class SinceType(click.ParamType[datetime]):
-    """An instant, as such or as a span before now, such as `24h`."""
+    """An instant: a date (its beginning in UTC), an instant as such, or a span before now."""
 
     name = "since"
 
@@ -66,6 +68,8 @@ class SinceType(click.ParamType[datetime]):
         except ValueError:
             pass
         try:
+            if _DATE.fullmatch(value):
+                return datetime.fromisoformat(value).replace(tzinfo=UTC)
             instant = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"expected a span such as '24h' or an ISO date, found {value!r}", param, ctx)
@@ -91,9 +95,18 @@ def config_option(function: Function) -> Function:
 
 def format_option(function: Function) -> Function:
     """Add `--format`."""
+    return _format(FORMATS)(function)
+
+
+def json_option(function: Function) -> Function:
+    """Add `--format` where the result is no table that CSV could hold."""
+    return _format(click.Choice(["table", "json"]))(function)
+
+
+def _format(choice: click.Choice[str]) -> Callable[[Function], Function]:
     return click.option(
-        "--format", "style", type=FORMATS, default="table", show_default=True, help="How to write."
-    )(function)
+        "--format", "style", type=choice, default="table", show_default=True, help="How to write."
+    )
 
 
 def read_config(path: Path | None) -> Loaded:

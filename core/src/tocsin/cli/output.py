@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -19,6 +20,12 @@ from tocsin.clock import isoformat
 
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_BEYOND_ASCII = re.compile("[\x7f-\U0010ffff]")
+_TEXTS = ("title", "message", "text", "components", "problem", "offers", "value")
+"""The columns of a table that may be broken over lines."""
+_NARROWEST = 20
+_BETWEEN = 3
+"""What rich puts between two columns."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -49,19 +56,33 @@ def write_rows(
 
 def write_json(value: Any) -> None:
     """Write a value as indented JSON."""
-    click.echo(_harmless(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=_plain).decode()))
+    option = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME
+    click.echo(_harmless(orjson.dumps(value, option=option, default=_plain).decode()))
 
 
 def json_line(value: Any) -> str:
     """Give a value as one line of JSON."""
-    return _harmless(orjson.dumps(value, default=_plain).decode())
+    option = orjson.OPT_PASSTHROUGH_DATETIME
+    return _harmless(orjson.dumps(value, option=option, default=_plain).decode())
 
 
 def _harmless(text: str) -> str:
-    """Escape what a terminal obeys or what reorders text: it stands inside strings alone."""
+    """Escape what a terminal obeys or does not know: it stands inside strings alone."""
     if text.isascii():
         return text
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    beyond = _OBEYED if codecs.lookup(encoding).name.startswith("utf") else _BEYOND_ASCII
+    return beyond.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    halves = found[0].encode("utf-16-be")  # JSON names a letter beyond 16 bits by two halves
+    return "".join(f"\\u{halves[i : i + 2].hex()}" for i in range(0, len(halves), 2))
+
+
+def counted(number: int, thing: str) -> str:
+    """Give a number of things, such as `1 event` or `2 events`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _plain(value: Any) -> Any:
@@ -85,9 +106,9 @@ def cell(value: Any) -> str:
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, list | tuple):
-        value = ", ".join(str(item) for item in value)
+        value = ", ".join(cell(item) for item in value)
     if isinstance(value, Mapping):
-        value = ", ".join(f"{key}={item}" for key, item in value.items())
+        value = ", ".join(f"{key}={cell(item)}" for key, item in value.items())
     return printable(str(value))
 
 
@@ -118,16 +139,31 @@ def _is_number(text: str) -> bool:
 
 def _write_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - rich is slow to import
+    from rich.cells import cell_len  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        cells = [cell(row.get(column)) for column in columns]
-        table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in cells))
-    console().print(table)
+    cells = [[cell(row.get(column)) for column in columns] for row in rows]
+    needed = 0
+    for column, texts in zip(columns, zip(*cells, strict=True), strict=True):
+        title = column.replace("_", " ")
+        width = max(cell_len(text) for text in (title, *texts))
+        folds = column in _TEXTS
+        least = min(width, _NARROWEST) if folds else width
+        table.add_column(title, overflow="fold", no_wrap=not folds, min_width=least)
+        needed += least + _BETWEEN
+    for row in cells:
+        table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row))
+    shown = console()
+    # Nothing but texts is broken over lines: half an id cannot be copied. On a terminal that is too
+    # narrow even so, the lines go on over its edge.
+    shown.width = max(shown.width, needed)
+    # Written by click: rich would end the program itself where nobody reads on.
+    with shown.capture() as written:
+        shown.print(table)
+    lines = (line.rstrip() for line in written.get().strip("\n").splitlines())
+    click.echo("\n".join(lines))
 
 
 def console(*, error: bool = False) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tocsin.cli.groups import Group
 from tocsin.cli.options import config_option, format_option, read_config
 from tocsin.cli.output import write_rows
 from tocsin.selection import load_plugins
@@ -14,7 +15,7 @@ from tocsin.selection import load_plugins
 _COLUMNS = ("name", "distribution", "version", "status", "offers", "problem")
 
 
-@click.group()
+@click.group(cls=Group)
 def plugins() -> None:
     """List the installed plugins."""
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from tocsin.cli.groups import Group
 from tocsin.cli.options import (
     DURATION,
     SEVERITIES,
     config_option,
     existing_database,
     format_option,
+    json_option,
     read_config,
     run_async,
 )
@@ -38,7 +40,7 @@ _SHOWN = 5
 _LIST = ("id", "enabled", "incident_type", "severity", "threshold", "within", "ruleset")
 
 
-@click.group()
+@click.group(cls=Group)
 def rules() -> None:
     """List, change, lint and test detection rules."""
 
@@ -97,9 +99,7 @@ def _row(rule: Rule) -> dict[str, Any]:
 @rules.command()
 @config_option
 @click.argument("rule_id", metavar="RULE")
-@click.option(
-    "--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@json_option
 def show(config: Path | None, rule_id: str, style: str) -> None:
     """Show one rule whole."""
     rule = _find(_effective(read_config(config)), rule_id)
@@ -284,14 +284,7 @@ def lint(config: Path | None, paths: tuple[Path, ...]) -> None:
     type=click.Path(path_type=Path),
     help="Events to try the rules on, JSON lines; nothing is stored.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to write.",
-)
+@json_option
 def test(config: Path | None, names: tuple[str, ...], source: Path | None, style: str) -> None:
     """Run the tests inside ruleset files, or try rules on recorded events.
 

@@ -10,7 +10,14 @@ from typing import Any
 import click
 
 from tocsin.cli.events import report
-from tocsin.cli.options import DURATION, SEVERITIES, config_option, read_config, run_async
+from tocsin.cli.options import (
+    DURATION,
+    SEVERITIES,
+    config_option,
+    json_option,
+    read_config,
+    run_async,
+)
 from tocsin.cli.output import json_line, progress
 from tocsin.cli.submit import submit
 from tocsin.clock import SystemClock
@@ -47,14 +54,7 @@ from tocsin.selection import load_plugins, select_rules, select_rulesets
 @click.option(
     "--dry-run", is_flag=True, help="Print the events as JSON lines instead of submitting them."
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to write.",
-)
+@json_option
 def simulate(
     config: Path | None,
     incident_type: str,

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from tocsin.cli.options import (
-    FORMATS,
     config_option,
     existing_database,
+    format_option,
     read_config,
     run_async,
 )
@@ -26,9 +26,7 @@ _COLUMNS = ("stream", "running", "accepted", "evaluated", "watermark", "updated_
 
 @click.command()
 @config_option
-@click.option(
-    "--format", "style", type=FORMATS, default="table", show_default=True, help="How to write."
-)
+@format_option
 def status(config: Path | None, style: str) -> None:
     """Show how the journals and their managers are doing."""
     loaded = read_config(config)
