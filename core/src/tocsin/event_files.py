@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, tzinfo
 from typing import BinaryIO, NamedTuple
 
@@ -18,6 +19,8 @@ from tocsin.validation import shown
 _CHUNK = 256 * 1024
 _MOST_PROBLEMS = 20
 _MAX_LINE = 16 * 1024 * 1024
+_PLACE = re.compile(r" at line 1 column (\d+)$")
+"""Where pydantic says that a text is no JSON."""
 
 
 class Lines(NamedTuple):
@@ -35,26 +38,80 @@ class Lines(NamedTuple):
 
 
 class EventFileError(ProblemsError):
-    """Lines of a file that are not events; the first of them."""
+    """Lines of a file that are not events; the first of them.
+
+    Attributes:
+        left_out: how many further mistakes are not named.
+    """
+
+    def __init__(self, problems: Sequence[Problem], left_out: int = 0) -> None:
+        self.left_out = left_out
+        super().__init__(problems)
+
+    def __str__(self) -> str:
+        if not self.left_out:
+            return super().__str__()
+        return f"{super().__str__()}\n{self.problems[-1].path}: and {self.left_out} more mistakes"
 
 
-def read_lines(file: BinaryIO, path: str) -> Iterator[tuple[Lines, int]]:
+def read_lines(
+    file: BinaryIO, path: str, *, too_long: Callable[[], None] | None = None
+) -> Iterator[tuple[Lines, int]]:
     """Read the lines of a file in chunks; with each the bytes that it took.
 
+    Args:
+        file: what to read.
+        path: how the user named it.
+        too_long: called for each line that is too long to be an event, and is passed over.
+
     Raises:
-        EventFileError: a line is too long to be an event.
+        EventFileError: a line is too long, and there is nobody to be told.
     """
-    number, rest = 1, b""
+    number, rest, inside = 1, b"", False
     while chunk := file.read(_CHUNK):
-        texts = (rest + chunk).split(b"\n")
+        start = 0
+        if inside:
+            # Still in a line that is too long; its end is not kept, however far away it is.
+            start = chunk.find(b"\n") + 1
+            if not start:
+                continue
+            number, inside = number + 1, False
+        texts = (rest + chunk[start:]).split(b"\n")
         rest = texts.pop()
         if len(rest) > _MAX_LINE:
-            message = f"expected lines of at most {_MAX_LINE} bytes"
-            raise EventFileError([Problem(path, number + len(texts), 1, message)])
+            if too_long is None:
+                message = f"expected lines of at most {_MAX_LINE} bytes"
+                raise EventFileError([Problem(path, number + len(texts), 1, message)])
+            too_long()
+            rest, inside = b"", True
         yield Lines(number, texts), len(chunk)
         number += len(texts)
     if rest:
         yield Lines(number, [rest]), 0
+
+
+def read_events(file: BinaryIO, path: str) -> list[Event]:
+    """Read a file of JSON lines to its end.
+
+    Raises:
+        EventFileError: some lines are not events; the first of these, once all are looked at.
+    """
+    events: list[Event] = []
+    problems: list[Problem] = []
+    left_out = 0
+    for lines, _ in read_lines(file, path):
+        try:
+            found = parse_json_lines(lines, path)
+        except EventFileError as error:
+            room = _MOST_PROBLEMS - len(problems)
+            problems += error.problems[:room]
+            left_out += error.left_out + len(error.problems[room:])
+            events = []
+        else:
+            events += found if not problems else ()
+    if problems:
+        raise EventFileError(problems, left_out)
+    return events
 
 
 def parse_json_lines(lines: Lines, path: str) -> Sequence[Event]:
@@ -83,20 +140,33 @@ def _parse_singly(lines: Lines, path: str) -> list[IncidentEvent]:
         try:
             events.append(IncidentEvent.model_validate_json(line))
         except ValidationError as error:
-            problems += [
-                Problem(path, number, 1, _describe(detail))
-                for detail in error.errors(include_url=False)
-            ]
+            details = error.errors(include_url=False)
+            problems += [_problem(path, number, line, detail) for detail in details]
     if problems:
-        raise EventFileError(problems[:_MOST_PROBLEMS])
+        left_out = max(0, len(problems) - _MOST_PROBLEMS)
+        raise EventFileError(problems[:_MOST_PROBLEMS], left_out)
     return events
+
+
+def _problem(path: str, number: int, line: bytes, detail: object) -> Problem:
+    message = _describe(detail)
+    place = _PLACE.search(message)
+    if place is None:
+        return Problem(path, number, 1, message)
+    if "recursion limit" in message:
+        return Problem(path, number, 1, "expected one JSON object on the line: nested too deeply")
+    # Of what is no object from the start, the place where the parser gave up says nothing.
+    column = int(place[1]) if line.lstrip().startswith(b"{") else 1
+    return Problem(path, number, column, message[: place.start()])
 
 
 def _describe(detail: object) -> str:
     assert isinstance(detail, dict)  # noqa: S101 - pydantic's own form
     place = ".".join(str(part) for part in detail["loc"])
-    message = str(detail["msg"])
+    message = str(detail["msg"]).removeprefix("Invalid JSON: ")
     message = message[0].lower() + message[1:]
+    if not place and detail["type"] != "json_invalid":
+        return f"expected one JSON object on the line, found {shown(detail['input'])}"
     if detail["type"] == "missing":
         return f"missing field {place!r}"
     if detail["type"] == "extra_forbidden":

@@ -144,7 +144,7 @@ def test_a_repeated_event_counts_once(home: Path) -> None:
     write_lines(home / "events.jsonl", [event(1), event(1), event(2)])
     outcome = ok(f"{INLINE} --rules rules.yaml --events events.jsonl")
     assert outcome.out == ""
-    assert outcome.err.startswith("2 events, 1 duplicates")
+    assert outcome.err.startswith("2 events, 1 duplicate,")
 
 
 def test_allowed_lateness_puts_events_in_order(home: Path) -> None:
@@ -199,7 +199,7 @@ def test_lines_of_a_log(home: Path) -> None:
     assert detection["group"] == {"metadata.address": "192.0.2.7"}
     assert detection["detected_at"] == "2000-12-10T06:55:02Z"
     assert "3 events" in outcome.err
-    assert "1 lines skipped" in outcome.err
+    assert "1 line skipped" in outcome.err
     berlin = ok(f"{line} --year 2024 --timezone Europe/Berlin").rows()[0]
     assert berlin["detected_at"] == "2024-12-10T05:55:02Z"
 

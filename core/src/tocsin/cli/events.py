@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
@@ -18,10 +17,10 @@ from tocsin.cli.options import (
     read_config,
     run_async,
 )
-from tocsin.cli.output import progress, write_json, write_rows
+from tocsin.cli.output import counted, progress, write_json, write_rows
+from tocsin.cli.process import open_input
 from tocsin.cli.submit import Submitted, submit
-from tocsin.errors import ConfigError
-from tocsin.event_files import parse_json_lines, read_lines
+from tocsin.event_files import read_events
 from tocsin.models import Event, IncidentEvent
 from tocsin.settings import Loaded
 from tocsin.store.queries import last_events
@@ -74,19 +73,8 @@ def submit_(config: Path | None, file: Path, style: str) -> None:
 
 
 def _read(file: Path) -> list[Event]:
-    name = str(file)
-    found: list[Event] = []
-    try:
-        with _open(file) as stream:
-            for lines, _ in read_lines(stream, name):
-                found.extend(parse_json_lines(lines, name))
-    except OSError as error:
-        raise ConfigError.of(f"cannot be read: {error.strerror}", path=name) from error
-    return found
-
-
-def _open(file: Path) -> BinaryIO:
-    return sys.stdin.buffer if str(file) == "-" else file.open("rb")
+    with open_input(file) as stream:
+        return read_events(stream, str(file))
 
 
 def _batches(parsed: Sequence[Event]) -> Iterator[Sequence[Event]]:
@@ -115,7 +103,7 @@ def report(done: Submitted, style: str) -> None:
             }
         )
         return
-    click.echo(f"{done.accepted} events accepted, {done.duplicates} known already")
+    click.echo(f"{counted(done.accepted, 'event')} accepted, {done.duplicates} known already")
     if not done.evaluated:
         click.echo("the running manager has not evaluated them yet; see `tocsin status`")
     write_rows(opened, ("id", "severity", "type", "title"), "table", empty="no incident was opened")

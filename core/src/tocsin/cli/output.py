@@ -46,7 +46,7 @@ def write_rows(
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_csv_cell(row.get(column)) for column in columns] for row in rows)
+        writer.writerows([csv_cell(row.get(column)) for column in columns] for row in rows)
         click.echo(buffer.getvalue(), nl=False)
     elif rows:
         _write_table(rows, columns)
@@ -121,7 +121,7 @@ def printable(text: str) -> str:
     )
 
 
-def _csv_cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
     """Give a cell that a spreadsheet does not take for a formula."""
     if isinstance(value, datetime):
         return isoformat(value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,8 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from tocsin.capabilities import LinePattern
-from tocsin.cli.options import DURATION, FORMATS, config_option, read_config, run_async
-from tocsin.cli.output import cell, json_line, progress
+from tocsin.cli.options import DURATION, FORMATS, config_option, read_config
+from tocsin.cli.output import cell, counted, csv_cell, json_line, progress
+from tocsin.cli.process import open_input
 from tocsin.errors import ConfigError
 from tocsin.event_files import (
     EventFileError,
@@ -48,12 +51,15 @@ class ManyPaths(click.Command):
         for argument in args:
             if argument.startswith("-") and argument != "-":
                 collecting = argument == "--rules"
-                if not collecting:
-                    expanded.append(argument)
-            elif collecting:
+                expanded.append(argument)
+            elif collecting and expanded[-1] != "--rules":
                 expanded += ["--rules", argument]
             else:
                 expanded.append(argument)
+        # One without a path would take the next option for its path.
+        for argument, after in zip(expanded, [*expanded[1:], "-"], strict=True):
+            if argument == "--rules" and after.startswith("-"):
+                raise click.BadOptionUsage("rules", "Option '--rules' requires a path.", ctx)
         return super().parse_args(ctx, expanded)
 
 
@@ -69,11 +75,11 @@ class ManyPaths(click.Command):
 @click.option("--events", "source", required=True, help="The file to read; - for standard input.")
 @click.option("--source-pattern", help="Read lines of a log by this pattern, such as sshd.")
 @click.option(
-    "--year", type=int, help=f"The year of a log without one.  [default: {_DEFAULT_YEAR}]"
+    "--year",
+    type=click.IntRange(1, 9999),
+    help=f"The year of a log without one.  [default: {_DEFAULT_YEAR}]",
 )
-@click.option(
-    "--timezone", default="UTC", show_default=True, help="The time zone of a log without one."
-)
+@click.option("--timezone", help="The time zone of a log without one.  [default: UTC]")
 @click.option(
     "--allowed-lateness", type=DURATION, default=0, help="Hold events so long to put them in order."
 )
@@ -96,7 +102,7 @@ def replay(
     source: str,
     source_pattern: str | None,
     year: int | None,
-    timezone: str,
+    timezone: str | None,
     allowed_lateness: int,
     isolation: str,
     skip_invalid: bool,
@@ -107,7 +113,13 @@ def replay(
     Events are JSON lines, or the lines of a log through --source-pattern. Detections and incidents
     are written in the order of the events, one JSON object a line, the same on every run.
     """
-    found, pattern = _prepare(config, rules, source_pattern, year, _timezone(timezone))
+    zone = _timezone(timezone or "UTC")
+    if source_pattern is None and (year is not None or timezone is not None):
+        option = "--year" if year is not None else "--timezone"
+        raise click.UsageError(f"{option} is for the lines of a log; name their --source-pattern")
+    if any(not str(path).strip() for path in rules):
+        raise click.BadParameter("expected a path, found an empty one", param_hint="'--rules'")
+    found, pattern = _prepare(config, rules, source_pattern, year, zone)
     engine = Engine(found, allowed_lateness=allowed_lateness)
     matcher: Matcher = (
         InlineMatcher(engine.program) if isolation == "inline" else WorkerMatcher(engine.program)
@@ -116,9 +128,7 @@ def replay(
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
-    run_async(
-        _replay(Replay(engine, matcher), matcher, engine, source, pattern, skip_invalid, style)
-    )
+    _replay(Replay(engine, matcher), matcher, engine, source, pattern, skip_invalid, style)
 
 
 def _prepare(
@@ -153,7 +163,7 @@ def _timezone(name: str) -> tzinfo:
         raise ConfigError.of(f"there is no time zone {name!r}", path="--timezone") from error
 
 
-async def _replay(
+def _replay(
     player: Replay,
     matcher: Matcher,
     engine: Engine,
@@ -164,30 +174,39 @@ async def _replay(
 ) -> None:
     write = _writer(style)
     skipped = 0
+
+    def skip() -> None:
+        nonlocal skipped
+        skipped += 1
+
     events: Sequence[Event]
-    try:
-        with _open(source) as file, progress("replay", _size(file)) as advance:
-            for lines, size in read_lines(file, source):
-                if pattern is not None:
-                    events, unmatched = parse_log_lines(lines, pattern, source)
-                    skipped += unmatched
-                else:
-                    events, bad = _events(lines, source, skip_invalid)
-                    skipped += bad
-                for row in await player.feed(events):
-                    write(row)
-                advance(size)
+    tolerant = skip_invalid or pattern is not None
+    # The loop runs for each part on its own: inside it, Ctrl-C would not end the reading.
+    with ExitStack() as stack:
+        runner = stack.enter_context(asyncio.Runner())
+        stack.callback(lambda: runner.run(matcher.close()))
+        stack.callback(sys.stdout.flush)
+        file = stack.enter_context(open_input(source))
+        advance = stack.enter_context(progress("replay", _size(file)))
+        for lines, size in read_lines(file, source, too_long=skip if tolerant else None):
+            if pattern is not None:
+                events, bad = parse_log_lines(lines, pattern, source)
+            else:
+                events, bad = _events(lines, source, skip_invalid)
+            skipped += bad
+            for row in runner.run(player.feed(events)):
+                write(row)
+            advance(size)
         for row in player.finish():
             write(row)
-    finally:
-        sys.stdout.flush()
-        await matcher.close()
-    late = engine.statistics.late
-    click.echo(
-        f"{player.events} events, {player.duplicates} duplicates, {late} late,"
-        f" {engine.statistics.quarantined} quarantined, {skipped} lines skipped",
-        err=True,
+    counts = (
+        counted(player.events, "event"),
+        counted(player.duplicates, "duplicate"),
+        f"{engine.statistics.late} late",
+        f"{engine.statistics.quarantined} quarantined",
+        f"{counted(skipped, 'line')} skipped",
     )
+    click.echo(", ".join(counts), err=True)
 
 
 def _events(lines: Lines, source: str, skip_invalid: bool) -> tuple[Sequence[Event], int]:
@@ -206,15 +225,6 @@ def _events(lines: Lines, source: str, skip_invalid: bool) -> tuple[Sequence[Eve
         return good, bad
 
 
-def _open(source: str) -> BinaryIO:
-    if source == "-":
-        return sys.stdin.buffer
-    try:
-        return Path(source).open("rb")
-    except OSError as error:
-        raise ConfigError.of(f"cannot be read: {error.strerror}", path=source) from error
-
-
 def _size(file: BinaryIO) -> float | None:
     try:
         return float(os.fstat(file.fileno()).st_size) or None
@@ -230,15 +240,15 @@ def _writer(style: str) -> Callable[[dict[str, Any]], None]:
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(_CSV)
-        return lambda row: writer.writerow(_cells(row))
-    return lambda row: print("  ".join(text for text in _cells(row) if text))  # noqa: T201 - see above
+        return lambda row: writer.writerow(csv_cell(value) for value in _values(row))
+    return lambda row: print("  ".join(filter(None, map(cell, _values(row)))))  # noqa: T201 - see above
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _values(row: dict[str, Any]) -> tuple[Any, ...]:
     at = row.get("detected_at") or row.get("at")
-    events = len(row.get("event_ids") or ()) or ""
+    events = len(row.get("event_ids") or ()) or None
     identity = row.get("id") or row.get("detection_id") or row.get("event_id")
-    values = (
+    return (
         row["kind"],
         at,
         row.get("rule_id"),
@@ -248,4 +258,3 @@ def _cells(row: dict[str, Any]) -> list[str]:
         events,
         identity,
     )
-    return [cell(value) for value in values]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from tocsin.cli.options import (
     read_config,
     run_async,
 )
-from tocsin.cli.output import cell, json_line, progress, write_json, write_rows
+from tocsin.cli.output import cell, counted, json_line, progress, write_json, write_rows
+from tocsin.cli.process import open_input
 from tocsin.clock import SystemClock
 from tocsin.durations import format_duration
 from tocsin.errors import ConfigError, NoDatabaseError, nearest
@@ -65,10 +67,11 @@ async def _stored(loaded: Loaded) -> dict[str, dict[str, Any]]:
         return {}  # so nothing was changed yet
 
 
-def _find(found: Sequence[Rule], rule_id: str) -> Rule:
+def _find(found: Sequence[Rule], rule_id: str, wanted: str = "rule") -> Rule:
     by_id = {rule.id: rule for rule in found}
     if rule_id not in by_id:
-        raise ConfigError.of(f"there is no rule {rule_id!r}{nearest(rule_id, by_id)}", path="rules")
+        message = f"there is no {wanted} {rule_id!r}{nearest(rule_id, by_id)}"
+        raise ConfigError.of(message, path="rules")
     return by_id[rule_id]
 
 
@@ -264,7 +267,7 @@ async def _store(loaded: Loaded, changes: dict[str, dict[str, Any]]) -> None:
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 def lint(config: Path | None, paths: tuple[Path, ...]) -> None:
     """Check ruleset files; without PATH, those of the settings."""
-    found = load_files(paths) if paths else _rulesets(read_config(config))
+    found = load_files(_once(paths)) if paths else _rulesets(read_config(config))
     for ruleset in found:
         untested = [rule.id for rule in ruleset.rules if not rule.tests]
         if untested:
@@ -272,7 +275,13 @@ def lint(config: Path | None, paths: tuple[Path, ...]) -> None:
             message = f"{len(untested)} of {len(ruleset.rules)} rules have no tests: {names}"
             click.echo(f"{ruleset.path}: warning: {message}", err=True)
         Engine(ruleset.rules)  # compiles: what the engine would refuse is refused here
-        click.echo(f"{ruleset.path}: {len(ruleset.rules)} rules, no mistakes")
+        click.echo(f"{ruleset.path}: {counted(len(ruleset.rules), 'rule')}, no mistakes")
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """Leave out files that are named twice, also by their folder."""
+    chosen = {path.resolve(): path for path in reversed(tuple(paths))}
+    return [path for whole, path in reversed(chosen.items()) if whole.parent not in chosen]
 
 
 @rules.command()
@@ -281,8 +290,8 @@ def lint(config: Path | None, paths: tuple[Path, ...]) -> None:
 @click.option(
     "--events",
     "source",
-    type=click.Path(path_type=Path),
-    help="Events to try the rules on, JSON lines; nothing is stored.",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Events to try the rules on, JSON lines; - is standard input. Nothing is stored.",
 )
 @json_option
 def test(config: Path | None, names: tuple[str, ...], source: Path | None, style: str) -> None:
@@ -292,7 +301,7 @@ def test(config: Path | None, names: tuple[str, ...], source: Path | None, style
     tests judge rules as they are written; --events tries them as the settings change them.
     """
     if source is not None:
-        _try(_named(config, names, changed=True), source)
+        _try(_named(config, names, changed=True), source, style)
         return
     chosen = _named(config, names, changed=False)
     results = run_cases(chosen)
@@ -325,7 +334,7 @@ def _named(config: Path | None, names: tuple[str, ...], *, changed: bool) -> lis
     """Find rules; `changed` says whether with the changes of operators and settings."""
     paths = [Path(name) for name in names if Path(name).exists()]
     wanted = [name for name in names if not Path(name).exists()]
-    chosen = [rule for ruleset in load_files(paths) for rule in ruleset.rules]
+    chosen = [rule for ruleset in load_files(_once(paths)) for rule in ruleset.rules]
     if wanted or not names:
         loaded = read_config(config)
         known = (
@@ -333,30 +342,36 @@ def _named(config: Path | None, names: tuple[str, ...], *, changed: bool) -> lis
             if changed
             else tuple(rule for ruleset in _rulesets(loaded) for rule in ruleset.rules)
         )
-        chosen += [_find(known, name) for name in wanted] if wanted else list(known)
+        chosen += [_find(known, name, "rule or file") for name in wanted] or list(known)
     return chosen
 
 
-def _try(chosen: Sequence[Rule], source: Path) -> None:
+def _try(chosen: Sequence[Rule], source: Path, style: str) -> None:
     engine = Engine([rule.with_changes(enabled=True) for rule in chosen])
     player = Replay(engine, InlineMatcher(engine.program))
-    rows = run_async(_play(player, source))
+    rows = _play(player, source)
+    if style == "json":
+        write_json(rows)
+        return
     for row in rows:
         if row["kind"] != "incident":
             at = row.get("detected_at") or row.get("at")
             what = [row["kind"], at, row.get("rule_id"), row.get("severity"), row.get("title")]
             click.echo("  ".join(cell(text) for text in (*what, row.get("group")) if text))
     detections = sum(row["kind"] == "detection" for row in rows)
-    click.echo(f"{player.events} events, {detections} detections; nothing was stored")
+    found = f"{counted(player.events, 'event')}, {counted(detections, 'detection')}"
+    click.echo(f"{found}; nothing was stored")
 
 
-async def _play(player: Replay, source: Path) -> list[dict[str, Any]]:
+def _play(player: Replay, source: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    try:
-        with source.open("rb") as file, progress("test", None) as advance:
-            for lines, size in read_lines(file, str(source)):
-                rows += await player.feed(parse_json_lines(lines, str(source)))
-                advance(size)
-    except OSError as error:
-        raise ConfigError.of(f"cannot be read: {error.strerror}", path=str(source)) from error
+    # Read outside of the loop: inside it, Ctrl-C would not end the reading.
+    with (
+        asyncio.Runner() as runner,
+        open_input(source) as file,
+        progress("test", None) as advance,
+    ):
+        for lines, size in read_lines(file, str(source)):
+            rows += runner.run(player.feed(parse_json_lines(lines, str(source))))
+            advance(size)
     return rows + player.finish()
