@@ -17,7 +17,7 @@ MANIFESTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml rulesets/py
 FOLDERS := $(MANIFESTS:%/pyproject.toml=%)
 PROJECTS := tocsin tocsin-rulesets $(notdir $(filter plugins/%,$(FOLDERS)))
 
-.PHONY: help run test check bench docs format constraints clean $(VERSIONS:%=test-%)
+.PHONY: help run test check chaos bench docs format constraints clean $(VERSIONS:%=test-%)
 
 ## help: list these targets
 help:
@@ -50,6 +50,10 @@ check: .venv/stamp
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m tests.docs.generate --check
+
+## chaos: kill the host fifty times on each database, which takes minutes
+chaos: .venv/stamp
+	TOCSIN_KILLS=50 $(PYTHON) -m pytest -n 2 tests/chaos
 
 ## bench: measure speed
 bench: .venv/stamp
