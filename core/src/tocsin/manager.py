@@ -122,7 +122,9 @@ class IncidentManager:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
-            _log.error("%s has failed and stops: %s", task.get_name(), error, exc_info=error)
+            # What we raise ourselves says what is wrong; anything else is a mistake of ours.
+            trace = None if isinstance(error, TocsinError) else error
+            _log.error("%s has failed and stops: %s", task.get_name(), error, exc_info=trace)
 
     async def stop(self, deadline: float = _STOP_SECONDS) -> None:
         """Finish what was accepted, then let go of everything.

@@ -47,3 +47,10 @@ def test_values_are_text_of_one_line(value: str, shown: str) -> None:
 
 def test_a_missing_value_is_shown_as_such() -> None:
     assert title("{metadata.y}", group_by=["metadata.y"]) == "(none)"
+
+
+def test_a_group_shows_the_name_of_a_severity() -> None:
+    rules = load({"group_by": ["severity"]})
+    (signal,) = play(rules, [event("e", severity="high")])
+    assert isinstance(signal, Detection)
+    assert signal.group == {"severity": "high"}

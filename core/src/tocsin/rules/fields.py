@@ -92,3 +92,8 @@ def getter(path: Path) -> Callable[[Event], Any]:
         return None if value.__class__ is float and not math.isfinite(value) else value
 
     return deep
+
+
+def grouping(path: Path) -> Callable[[Event], Any]:
+    """Make the function that reads a field as groups show it: a severity is its name."""
+    return getter(path) if path != ("severity",) else lambda event: event.severity.value

@@ -24,7 +24,7 @@ from tocsin.models import (
     Signal,
 )
 from tocsin.models.events import component_of
-from tocsin.rules.fields import format_path, getter
+from tocsin.rules.fields import format_path, getter, grouping
 from tocsin.rules.firings import Firing, make_detection, reached_severity
 from tocsin.rules.groups import Bounds, Counters, Group, Hit, Key, as_key, group_of
 from tocsin.rules.schema import Rule
@@ -65,7 +65,7 @@ class RuleState:
         self._schedule = schedule
         self._groups: OrderedDict[Key, Group] = OrderedDict()
         self._most_groups = bounds.groups
-        self._getters = tuple((format_path(path), getter(path)) for path in rule.group_by)
+        self._getters = tuple((format_path(path), grouping(path)) for path in rule.group_by)
         self._judged = judged(rule)
         self._value_getters = tuple(
             component_of if a.name == "components" else getter(a.path) if a.path else None
