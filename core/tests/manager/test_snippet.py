@@ -9,20 +9,7 @@ from typing import Any
 from manager.support import settings
 from tocsin import IncidentManager
 
-SNIPPET = """\
-from datetime import UTC, datetime
-from tocsin import IncidentManager, IncidentEvent, IncidentSeverity, IncidentStatus
-
-manager = IncidentManager(config)
-await manager.start()
-await manager.submit_event(IncidentEvent(
-    event_id="evt_001", timestamp=datetime.now(tz=UTC), event_type="error", source="api",
-    severity=IncidentSeverity.HIGH, message="API error occurred"))
-incidents = await manager.check_for_incidents()
-result = await manager.process_incident(incidents[0])
-assert result.status == IncidentStatus.RESOLVED
-stats = manager.get_statistics()          # total_incidents, active_incidents, by_severity, by_type, MTTD, MTTR ...
-"""  # noqa: E501 - word for word
+SNIPPET = Path(__file__).with_name("snippet.txt").read_text("utf-8")
 
 
 async def test_the_snippet(tmp_path: Path) -> None:
