@@ -23,7 +23,7 @@ from tocsin.rules.worker import WorkerMatcher
 from tocsin.selection import Selection, load_plugins, select_rules, select_rulesets
 from tocsin.settings import DetectionSettings, Loaded, Settings
 from tocsin.sources import SourceStatus
-from tocsin.statistics import IncidentStatistics
+from tocsin.statistics import IncidentStatistics, with_earlier
 from tocsin.store.database import Database, database_url, open_database
 from tocsin.store.journal import Horizon, Journal
 from tocsin.store.ownership import Ownership
@@ -146,6 +146,8 @@ async def assemble(
         stack.push_async_callback(matcher.close)
         journal = await open_journal(database, settings)
         results = Results(database, settings.stream)
+        checkpoint = await results.checkpoint()
+        earlier = checkpoint.statistics if checkpoint is not None else {}
         correlation = Correlation(correlators, stream=settings.stream)
         await _restore(correlation, database, settings.stream)
         incident_statistics = IncidentStatistics()
@@ -161,7 +163,7 @@ async def assemble(
             results=results,
             clock=clock,
             evidence_events=detection.evidence_events,
-            statistics=lambda: parts.statistics(),  # noqa: PLW0108 - `parts` is made below
+            statistics=lambda: with_earlier(parts.statistics(), earlier),
             note=note,
             tell=tell,
         )

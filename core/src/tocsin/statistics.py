@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -68,3 +68,35 @@ class IncidentStatistics:
 
 def _positive(counts: Counter[str]) -> dict[str, int]:
     return {name: count for name, count in sorted(counts.items()) if count > 0}
+
+
+_GOING_ON = {
+    "events": ("accepted", "duplicates", "evaluated", "late", "quarantined"),
+    "engine": ("groups_let_go", "window_events_let_go", "worker_replacements"),
+    "notifications": ("sent", "failed"),
+}
+_OF_SOURCE = ("events", "skipped", "restarts")
+
+
+def with_earlier(figures: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to what this manager has counted what those before it had.
+
+    Args:
+        figures: what `get_statistics` gives.
+        earlier: the same of before, as it was stored.
+    """
+    whole = dict(figures)
+    for section, names in _GOING_ON.items():
+        whole[section] = _added(figures[section], earlier.get(section, {}), names)
+    before = earlier.get("sources", {})
+    whole["sources"] = {
+        name: _added(counts, before.get(name, {}), _OF_SOURCE)
+        for name, counts in figures["sources"].items()
+    }
+    return whole
+
+
+def _added(
+    counts: Mapping[str, Any], earlier: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, Any]:
+    return {**counts, **{name: counts[name] + earlier.get(name, 0) for name in names}}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import socket
+import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 
-from cli.support import cli, event, ok, write_lines
+from cli.support import cli, event, ok, without_privileges, write_lines
 
 COMMANDS = (
     "status",
@@ -104,23 +106,47 @@ def test_rules_do_not_look_unchanged_where_their_changes_cannot_be_read(
     assert outcome.code != 0 or "rules.yaml" in outcome.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
 def test_a_database_that_may_only_be_read(world: Path) -> None:
-    database = world / "tocsin.db"
-    database.chmod(0o444)
+    (world / "tocsin.db").chmod(0o444)
     world.chmod(0o555)
     try:
-        assert len(ok("incidents list --format json").json()) == 3
-        assert "readonly" in trouble("events submit events.jsonl")
+        listed = without_privileges("incidents list --format json")
+        stream = without_privileges("status --format json").json()["streams"][0]
+        refused = without_privileges("events submit events.jsonl")
     finally:
         world.chmod(0o755)
+    assert (listed.code, listed.err, len(listed.json())) == (0, "", 3)
+    assert (stream["accepted"], stream["running"]) == (6, False)
+    assert refused.code == 1, refused
+    assert "readonly" in refused.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
 def test_a_lock_of_somebody_else_does_not_mean_that_the_daemon_runs(world: Path) -> None:
     (world / "tocsin.db.main.lock").chmod(0)
-    stream = ok("status --format json").json()["streams"][0]
-    assert stream["running"] is not True
+    stream = without_privileges("status --format json").json()["streams"][0]
+    assert stream["running"] is None
+
+
+@pytest.mark.parametrize("command", ["status", "events list", "incidents stats"])
+def test_looking_makes_nothing_of_an_empty_file(home: Path, command: str) -> None:
+    (home / "tocsin.db").touch()
+    assert "there is no database 'tocsin.db' yet" in trouble(command)
+    assert (home / "tocsin.db").stat().st_size == 0
+
+
+def test_looking_changes_nothing_of_a_database_of_others(home: Path) -> None:
+    with contextlib.closing(sqlite3.connect(home / "tocsin.db")) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    before = (home / "tocsin.db").read_bytes()
+    said = trouble("status")
+    assert "there is nothing of Tocsin in the database 'tocsin.db' yet: `tocsin run`" in said
+    assert (home / "tocsin.db").read_bytes() == before
+
+
+def test_without_the_driver_of_postgresql(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    use(home, "postgresql://127.0.0.1:1/name")
+    assert "'psycopg', which is not installed: see 'tocsin[postgresql]'" in trouble("status")
 
 
 def test_looking_leaves_nothing_behind_that_another_user_could_not_open(world: Path) -> None:

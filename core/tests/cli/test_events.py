@@ -56,7 +56,7 @@ def test_submit_from_a_file_and_from_standard_input(home: Path) -> None:
     path = write_lines(home / "events.jsonl", lines)
     first = ok("events submit --format json", path).json()
     incident = first.pop("incidents")[0]
-    assert first == {"accepted": 2, "duplicates": 0, "evaluated": True}
+    assert first == {"accepted": 2, "duplicates": 0, "evaluated": True, "quarantined": []}
     assert (incident["type"], incident["severity"]) == ("disk_space_low", "critical")
     more = "\r\n".join([*lines, event(3, "disk_full", "web")]).encode()  # no line end at the end
     text = ok("events submit --format table -", stdin=more).out

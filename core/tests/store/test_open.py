@@ -25,7 +25,7 @@ from store.support import (
 )
 from tocsin.errors import StoreError
 from tocsin.store import database as database_module
-from tocsin.store.database import HEAD, Database, database_url, open_database
+from tocsin.store.database import HEAD, Database, database_url, open_database, open_for_reading
 from tocsin.store.tables import metadata
 
 OPENER = """
@@ -98,7 +98,7 @@ async def test_opening_again_keeps_what_is_stored(store_url: str) -> None:
         assert await accepted(database) == ["a"]
 
 
-@pytest.mark.parametrize("revision", ["0002", "9999"])
+@pytest.mark.parametrize("revision", ["0003", "9999"])
 async def test_a_newer_schema_is_refused(store_url: str, revision: str) -> None:
     async with opened(store_url):
         pass
@@ -109,6 +109,24 @@ async def test_a_newer_schema_is_refused(store_url: str, revision: str) -> None:
     with pytest.raises(StoreError, match=f"schema {revision}, newer than .* {HEAD}; upgrade"):
         await open_database(database_url(store_url))
     assert rows(store_url, "SELECT version_num FROM alembic_version") == [(revision,)]
+
+
+async def test_the_first_schema_is_brought_up_to_date(store_url: str) -> None:
+    """What the journal of an earlier version holds is counted."""
+    async with opened(store_url) as database:
+        journal = await open_journal(database)
+        await journal.append([event("a"), event("b")], accepted_at=micros(0))
+        await open_journal(database, "other")
+    with other_program(store_url) as connection:
+        connection.execute(sa.text("ALTER TABLE streams DROP COLUMN events"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    url = database_url(store_url)
+    with pytest.raises(StoreError, match=f"schema 0001, older .* {HEAD}"):
+        await open_for_reading(url)
+    async with opened(store_url) as database:
+        assert await accepted(database) == ["a", "b"]
+    counted = rows(store_url, "SELECT stream, events FROM streams ORDER BY stream")
+    assert [count for _, count in counted] == [2, 0]
 
 
 async def test_a_migration_that_was_cut_off_is_made_anew(

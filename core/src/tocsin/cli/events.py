@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tocsin.cli.options import (
     read_config,
     run_async,
 )
-from tocsin.cli.output import counted, progress, write_json, write_rows
+from tocsin.cli.output import cell, counted, progress, write_json, write_rows
 from tocsin.cli.process import open_input
 from tocsin.cli.submit import Submitted, submit
 from tocsin.event_files import read_events
@@ -26,7 +25,8 @@ from tocsin.settings import Loaded
 from tocsin.store.queries import last_events
 
 _COLUMNS = ("timestamp", "event_type", "source", "severity", "message", "event_id")
-_BATCH = 500
+_SHOWN = 5
+"""Events named before the rest is only counted."""
 
 
 @click.group(cls=Group)
@@ -63,23 +63,19 @@ def _row(event: IncidentEvent) -> dict[str, Any]:
 def submit_(config: Path | None, file: Path, style: str) -> None:
     """Submit events from FILE, JSON lines; - is standard input.
 
-    Every line is checked before the first event is submitted. A repeated event_id is left out.
+    Every line is checked before the first event is submitted. A repeated event_id is left out. What
+    cannot be judged, such as an event of the far future, is kept aside and named.
     """
     loaded = read_config(config)
     parsed = _read(file)
     with progress("submit", len(parsed)) as advance:
-        done = run_async(submit(loaded, _batches(parsed), advance))
+        done = run_async(submit(loaded, parsed, advance))
     report(done, style)
 
 
 def _read(file: Path) -> list[Event]:
     with open_input(file) as stream:
         return read_events(stream, str(file))
-
-
-def _batches(parsed: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    for start in range(0, len(parsed), _BATCH):
-        yield parsed[start : start + _BATCH]
 
 
 def report(done: Submitted, style: str) -> None:
@@ -99,6 +95,10 @@ def report(done: Submitted, style: str) -> None:
                 "accepted": done.accepted,
                 "duplicates": done.duplicates,
                 "evaluated": done.evaluated,
+                "quarantined": [
+                    {"event_id": event_id, "reason": reason}
+                    for event_id, reason in done.quarantined
+                ],
                 "incidents": opened,
             }
         )
@@ -106,4 +106,8 @@ def report(done: Submitted, style: str) -> None:
     click.echo(f"{counted(done.accepted, 'event')} accepted, {done.duplicates} known already")
     if not done.evaluated:
         click.echo("the running manager has not evaluated them yet; see `tocsin status`")
+    for event_id, reason in done.quarantined[:_SHOWN]:
+        click.echo(f"kept aside {cell(event_id)}: {cell(reason)}")
+    if len(done.quarantined) > _SHOWN:
+        click.echo(f"kept aside {len(done.quarantined) - _SHOWN} more")
     write_rows(opened, ("id", "severity", "type", "title"), "table", empty="no incident was opened")

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tocsin.cli.exits import WrongError
 from tocsin.clock import SystemClock
 from tocsin.durations import parse_duration
-from tocsin.errors import NoDatabaseError
+from tocsin.errors import NoDatabaseError, StoreError
 from tocsin.models import IncidentSeverity, IncidentStatus
 from tocsin.settings import Loaded, load_settings
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
     from tocsin.store.database import Database
 
 DEFAULT_CONFIG = "tocsin.yaml"
@@ -125,25 +128,38 @@ def run_async(work: Coroutine[Any, Any, Result]) -> Result:
     return asyncio.run(work)
 
 
-@contextlib.asynccontextmanager
-async def existing_database(loaded: Loaded) -> AsyncIterator[Database]:
-    """Open the database of the settings; one that does not exist yet is not made.
+def database_of(loaded: Loaded) -> URL:
+    """Give the address of the database that the settings name.
 
     Raises:
-        NoDatabaseError: it does not exist.
-        StoreError: it cannot be used.
+        WrongError: there can be no such database.
     """
     # Imported here: SQLAlchemy is large, and half of the commands do without a database.
-    from tocsin.store.database import database_url, open_database  # noqa: PLC0415
+    from tocsin.store.database import check_place, database_url  # noqa: PLC0415
 
-    url = database_url(loaded.settings.database, directory=loaded.directory)
-    # A look at one local file; nothing else runs in this loop yet.
-    if url.drivername.startswith("sqlite") and not Path(url.database or "").exists():  # noqa: ASYNC240
-        raise NoDatabaseError(
-            f"there is no database {url.database!r} yet: `tocsin run` makes it"
-            " (--config names the settings)"
-        )
-    database = await open_database(url)
+    try:
+        url = database_url(loaded.settings.database, directory=loaded.directory)
+        check_place(url)
+    except StoreError as error:
+        raise WrongError(str(error)) from error
+    return url
+
+
+@contextlib.asynccontextmanager
+async def existing_database(loaded: Loaded) -> AsyncIterator[Database]:
+    """Open the database of the settings to look at it; nothing is made or changed.
+
+    Raises:
+        NoDatabaseError: it does not exist yet.
+        StoreError: it cannot be used.
+    """
+    from tocsin.store.database import open_for_reading  # noqa: PLC0415 - see above
+
+    try:
+        database = await open_for_reading(database_of(loaded))
+    except NoDatabaseError as error:
+        hint = "`tocsin run` makes it (--config names the settings)"
+        raise NoDatabaseError(f"{error}: {hint}") from error
     try:
         yield database
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +17,31 @@ from tocsin.errors import ConfigError
 
 
 def program_name() -> str:
-    """Give the words that start this program again."""
+    """Give what the program is called where its use is explained."""
+    return f"{Path(sys.executable).name} -m tocsin" if _is_module() else "tocsin"
+
+
+def start_words() -> str:
+    """Give the words that start this program again from here."""
+    if _is_module():
+        return f"{_typed(sys.executable)} -m tocsin"
+    return _typed(sys.argv[0]) if Path(sys.argv[0]).name == "tocsin" else "tocsin"
+
+
+def _is_module() -> bool:
     started = Path(sys.argv[0])
-    if started.name != "__main__.py" or started.parent.name != "tocsin":
-        return "tocsin"
+    return started.name == "__main__.py" and started.parent.name == "tocsin"
+
+
+def _typed(program: str) -> str:
+    """Give what to type for a program: its name is enough where the shell finds it by that."""
     import shutil  # noqa: PLC0415 - seldom needed, and the start must be quick
 
-    name = Path(sys.executable).name
-    return f"{name if shutil.which(name) == sys.executable else sys.executable} -m tocsin"
+    name = Path(program).name
+    if program == name or shutil.which(name) == str(Path(program).absolute()):
+        return name
+    nearby = os.path.relpath(program)
+    return shlex.quote(program if nearby.startswith(os.pardir) else nearby)
 
 
 def prepare_streams() -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from tocsin.cli.effective import chosen_rulesets, effective_rules, stored_changes
 from tocsin.cli.groups import Group
 from tocsin.cli.options import (
     DURATION,
     SEVERITIES,
     config_option,
-    existing_database,
+    database_of,
     format_option,
     json_option,
     read_config,
@@ -24,18 +25,20 @@ from tocsin.cli.output import cell, counted, json_line, progress, write_json, wr
 from tocsin.cli.process import open_input
 from tocsin.clock import SystemClock
 from tocsin.durations import format_duration
-from tocsin.errors import ConfigError, NoDatabaseError, nearest
+from tocsin.errors import ConfigError, nearest
 from tocsin.event_files import parse_json_lines, read_lines
 from tocsin.replay import Replay
 from tocsin.rules.cases import run_cases
 from tocsin.rules.conditions import All, AnyOf, Comparison, Condition, Not, Other
 from tocsin.rules.engine import Engine
 from tocsin.rules.fields import format_path
-from tocsin.rules.loader import Ruleset, load_files
+from tocsin.rules.loader import load_files
 from tocsin.rules.matcher import InlineMatcher
 from tocsin.rules.schema import Rule
-from tocsin.selection import load_plugins, select_rules, select_rulesets
+from tocsin.selection import select_rules
 from tocsin.settings import Loaded, RuleSettings
+from tocsin.validation import validate
+from tocsin.yamlfile import from_mapping
 
 _SHOWN = 5
 """Names or problems shown before the rest is only counted."""
@@ -45,26 +48,6 @@ _LIST = ("id", "enabled", "incident_type", "severity", "threshold", "within", "r
 @click.group(cls=Group)
 def rules() -> None:
     """List, change, lint and test detection rules."""
-
-
-def _rulesets(loaded: Loaded) -> tuple[Ruleset, ...]:
-    return select_rulesets(loaded, load_plugins(loaded))
-
-
-def _effective(loaded: Loaded) -> tuple[Rule, ...]:
-    """Give the rules as the next `tocsin run` applies them."""
-    return select_rules(loaded, _rulesets(loaded), run_async(_stored(loaded)))
-
-
-async def _stored(loaded: Loaded) -> dict[str, dict[str, Any]]:
-    # Imported here: linting and testing need no database, and SQLAlchemy is large.
-    from tocsin.store.queries import stored_rule_changes  # noqa: PLC0415
-
-    try:
-        async with existing_database(loaded) as database:
-            return await stored_rule_changes(database)
-    except NoDatabaseError:
-        return {}  # so nothing was changed yet
 
 
 def _find(found: Sequence[Rule], rule_id: str, wanted: str = "rule") -> Rule:
@@ -81,7 +64,7 @@ def _find(found: Sequence[Rule], rule_id: str, wanted: str = "rule") -> Rule:
 @format_option
 def list_(config: Path | None, enabled: bool, style: str) -> None:
     """List the rules."""
-    found = sorted(_effective(read_config(config)), key=lambda rule: rule.id)
+    found = sorted(effective_rules(read_config(config)), key=lambda rule: rule.id)
     rows = [_row(rule) for rule in found if rule.enabled or not enabled]
     write_rows(rows, _LIST, style, empty="no rules")
 
@@ -105,7 +88,7 @@ def _row(rule: Rule) -> dict[str, Any]:
 @json_option
 def show(config: Path | None, rule_id: str, style: str) -> None:
     """Show one rule whole."""
-    rule = _find(_effective(read_config(config)), rule_id)
+    rule = _find(effective_rules(read_config(config)), rule_id)
     shown = describe(rule)
     if style == "json":
         write_json(shown)
@@ -234,28 +217,30 @@ def _whole(number: float | None) -> float | None:
 def _change(
     loaded: Loaded, rule_ids: Sequence[str], changes: Mapping[str, Any], *, reset: bool = False
 ) -> None:
-    found = select_rules(loaded, _rulesets(loaded))
-    stored = run_async(_stored(loaded))
+    found = select_rules(loaded, chosen_rulesets(loaded))
+    stored = stored_changes(loaded)
     merged: dict[str, dict[str, Any]] = {}
     for rule_id in rule_ids:
         rule = _find(found, rule_id)
         merged[rule_id] = {**({} if reset else stored.get(rule_id, {})), **changes}
+        wanted, problems = validate(RuleSettings, from_mapping(merged[rule_id], path=rule_id))
+        if wanted is None:
+            raise ConfigError(problems)
         try:
-            rule.with_changes(**RuleSettings.model_validate(merged[rule_id]).changes())
+            rule.with_changes(**wanted.changes())
         except ValueError as error:
-            raise ConfigError.of(str(error), path="rules") from error
+            raise ConfigError.of(str(error), path=rule_id) from error
     run_async(_store(loaded, merged))
     for rule_id, change in merged.items():
         click.echo(f"{rule_id}: {cell(change) or 'as in its ruleset'} (from the next start on)")
 
 
 async def _store(loaded: Loaded, changes: dict[str, dict[str, Any]]) -> None:
-    from tocsin.store.database import database_url, open_database  # noqa: PLC0415 - see _stored
+    # Imported here: linting and testing need no database, and SQLAlchemy is large.
+    from tocsin.store.database import open_database  # noqa: PLC0415
     from tocsin.store.queries import store_rule_changes  # noqa: PLC0415
 
-    database = await open_database(
-        database_url(loaded.settings.database, directory=loaded.directory)
-    )
+    database = await open_database(database_of(loaded))
     try:
         await store_rule_changes(database, changes, at=SystemClock().now())
     finally:
@@ -267,7 +252,7 @@ async def _store(loaded: Loaded, changes: dict[str, dict[str, Any]]) -> None:
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 def lint(config: Path | None, paths: tuple[Path, ...]) -> None:
     """Check ruleset files; without PATH, those of the settings."""
-    found = load_files(_once(paths)) if paths else _rulesets(read_config(config))
+    found = load_files(_once(paths)) if paths else chosen_rulesets(read_config(config))
     for ruleset in found:
         untested = [rule.id for rule in ruleset.rules if not rule.tests]
         if untested:
@@ -338,9 +323,9 @@ def _named(config: Path | None, names: tuple[str, ...], *, changed: bool) -> lis
     if wanted or not names:
         loaded = read_config(config)
         known = (
-            _effective(loaded)
+            effective_rules(loaded)
             if changed
-            else tuple(rule for ruleset in _rulesets(loaded) for rule in ruleset.rules)
+            else tuple(rule for ruleset in chosen_rulesets(loaded) for rule in ruleset.rules)
         )
         chosen += [_find(known, name, "rule or file") for name in wanted] or list(known)
     return chosen

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import shutil
+import shlex
 import signal
 import sys
 from pathlib import Path
 
 import click
 
-from tocsin.cli.options import DURATION, config_option, read_config, run_async
+from tocsin.cli.config import shown_settings
+from tocsin.cli.options import DURATION, config_option, database_of, read_config, run_async
+from tocsin.cli.process import start_words
 from tocsin.manager import IncidentManager
 from tocsin.settings import Loaded
-from tocsin.store.database import database_url
 
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
@@ -28,6 +28,7 @@ _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 def run(config: Path | None, log_level: str, duration: int | None) -> None:
     """Watch the configured sources and open incidents, until stopped by Ctrl-C or SIGTERM."""
     loaded = read_config(config)
+    database_of(loaded)  # a name that cannot be is a mistake in the settings, not a failure
     logging.basicConfig(
         stream=sys.stderr,
         level=log_level.upper(),
@@ -54,13 +55,13 @@ async def _run(loaded: Loaded, config: Path | None, duration: int | None) -> Non
 
 def _say_where(loaded: Loaded, config: Path | None, manager: IncidentManager) -> None:
     statistics = manager.get_statistics()
-    url = database_url(loaded.settings.database, directory=loaded.directory)
-    option = f" --config {config}" if config is not None else ""
-    program = "tocsin" if shutil.which("tocsin") else os.path.relpath(sys.argv[0])
+    database = shown_settings(loaded)["database"]
+    option = f" --config {shlex.quote(str(config))}" if config is not None else ""
+    program = start_words()
     sources = ", ".join(statistics["sources"]) or "none (events can be submitted)"
     for line in (
         f"watching: {sources}",
-        f"rules: {statistics['engine']['rules']}   database: {url.render_as_string()}",
+        f"rules: {statistics['engine']['rules']}   database: {database}",
         f"look:    {program} status{option}",
         f"         {program} incidents list{option}",
         f"         {program} events list --last 10{option}",

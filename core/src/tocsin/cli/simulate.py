@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
+from tocsin.cli.effective import effective_rules
 from tocsin.cli.events import report
 from tocsin.cli.options import (
     DURATION,
@@ -25,24 +28,28 @@ from tocsin.errors import ConfigError, nearest
 from tocsin.models import IncidentEvent
 from tocsin.rules.cases import case_events
 from tocsin.rules.schema import Rule
-from tocsin.selection import load_plugins, select_rules, select_rulesets
+from tocsin.validation import shown
+
+_MOST = 1_000_000
+"""Events made at once at most."""
 
 
 @click.command()
 @config_option
 @click.option("--type", "incident_type", required=True, help="The type of incident to bring about.")
 @click.option(
-    "--severity", type=SEVERITIES, help="The events' severity.  [default: that of the rule]"
+    "--severity",
+    type=SEVERITIES,
+    help="The events' severity.  [default: as in the rule's test, else that of the rule]",
 )
 @click.option(
     "--components",
-    default="simulated",
-    show_default=True,
-    help="Where it happens: names, separated by commas.",
+    default="",
+    help="Where it happens: names, separated by commas.  [default: as many as the rule needs]",
 )
 @click.option(
     "--event-count",
-    type=click.IntRange(1, 1_000_000),
+    type=click.IntRange(1, _MOST),
     help="How many events.  [default: as many as the rule needs]",
 )
 @click.option(
@@ -72,16 +79,15 @@ def simulate(
     carry `metadata.simulated: true`.
     """
     loaded = read_config(config)
-    rules = select_rules(loaded, select_rulesets(loaded, load_plugins(loaded)))
-    rule = _choose(rules, incident_type, rule_id)
-    names = [name.strip() for name in components.split(",") if name.strip()]
-    made = _events(rule, severity, names or ["simulated"], event_count, time_span)
+    rule = _choose(effective_rules(loaded), incident_type, rule_id)
+    names = [name.strip() for name in components.split(",") if name.strip()] or _components(rule)
+    made = _events(rule, severity, names, event_count, time_span)
     if dry_run:
         for event in made:
             click.echo(json_line(event.model_dump(mode="json")))
         return
     with progress("simulate", len(made)) as advance:
-        report(run_async(submit(loaded, [made], advance)), style)
+        report(run_async(submit(loaded, made, advance)), style)
 
 
 def _choose(rules: tuple[Rule, ...], incident_type: str, rule_id: str | None) -> Rule:
@@ -110,12 +116,23 @@ def _firing_case(rule: Rule) -> Any:
     return next((case for case in rule.tests if case.expect), None)
 
 
+def _components(rule: Rule) -> list[str]:
+    """Name as many components as the rule needs."""
+    needed = rule.min_components or 1
+    return [f"simulated-{n}" for n in range(1, needed + 1)] if needed > 1 else ["simulated"]
+
+
 def _events(
     rule: Rule, severity: str | None, components: list[str], count: int | None, span: int | None
 ) -> list[IncidentEvent]:
-    templates = list(case_events(_firing_case(rule)))
-    wanted = count or len(templates) * len(components)
+    case = _firing_case(rule)
+    templates = list(case_events(case))
+    written = any("severity" in (event.model_extra or {}) for event in case.events)
+    severity = severity or (None if written else rule.severity.value)
+    wanted = count or max(len(templates), _needed(rule)) * len(components)
     own = (templates[-1].timestamp - templates[0].timestamp) // timedelta(microseconds=1)
+    if rule.windowed and len(templates) < _needed(rule):
+        own = min(own, rule.within // 2)  # an operator asks for more of them than the test has
     step = (span if span is not None else own) / max(wanted - 1, 1)
     end, run = SystemClock().now(), uuid.uuid4().hex[:12]
     made = []
@@ -131,5 +148,18 @@ def _events(
         }
         if severity is not None:
             changes["severity"] = severity
-        made.append(IncidentEvent.model_validate({**dict(template), **changes}))
+        try:
+            made.append(IncidentEvent.model_validate({**dict(template), **changes}))
+        except ValidationError as error:
+            message = f"no event can have the component {shown(component)}"
+            raise ConfigError.of(message, path="--components") from error
     return made
+
+
+def _needed(rule: Rule) -> int:
+    """Give how many events the rule counts before it fires."""
+    bound = rule.threshold()
+    if bound is None or rule.aggregations[0].name != "count":
+        return 1
+    operator, number = bound
+    return min(math.floor(number) + 1 if operator == "gt" else math.ceil(number), _MOST)

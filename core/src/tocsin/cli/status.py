@@ -49,18 +49,23 @@ async def _read(loaded: Loaded) -> dict[str, Any]:
         for stream in streams:
             stream["running"] = await _is_running(database, stream["stream"])
             stream["watermark"] = stream.pop("now")
+            # The journal knows better than what was counted before the last check-point.
+            counts = {name: stream[name] for name in ("accepted", "evaluated")}
+            counts["waiting"] = stream["accepted"] - stream["evaluated"]
+            stream["statistics"].setdefault("events", {}).update(counts)
             stream["quarantined"] = await quarantined_events(database, stream["stream"], 5)
     return {"streams": streams, "active_incidents": len(active)}
 
 
-async def _is_running(database: Database, stream: str) -> bool:
+async def _is_running(database: Database, stream: str) -> bool | None:
+    """Say whether a manager evaluates a stream; None where that cannot be found out."""
     ownership = Ownership(database, stream)
     try:
         await ownership.acquire(patience=0)
     except OwnedElsewhereError:
         return True
-    except StoreError:
-        return False  # the lock cannot be looked at, or nobody has ever taken it
+    except StoreError as error:
+        return False if isinstance(error.__cause__, FileNotFoundError) else None
     await ownership.release()
     return False
 

@@ -24,6 +24,7 @@ from tocsin.rules.schema import (
     RulesetPart,
     Step,
     WindowPart,
+    ends_too_soon,
 )
 from tocsin.rules.syntax import read_condition
 from tocsin.validation import validate, value_at
@@ -170,11 +171,9 @@ class _Reader:
             self._step(step, part, (*where, "escalate", index))
             for index, step in enumerate(part.escalate)
         )
-        if part.resolve_after is not None and part.resolve_after < within:
-            bounds = {name for a in aggregations for name, _ in a.limit.bounds()}
-            if not bounds <= {"gte", "gt"}:
-                message = "must not be shorter than 'within' where the window has an upper bound"
-                self._report((*where, "resolve_after"), message)
+        if ends_too_soon(part.resolve_after, within, aggregations):
+            message = "must not be shorter than 'within' where the window has an upper bound"
+            self._report((*where, "resolve_after"), message)
         self._title(part.title, group_by, where)
         self._cases(part, where)
         if len(self.problems) > before or when is None:

@@ -22,12 +22,17 @@ RULE_ID = r"^[a-z][a-z0-9_]{0,63}$"
 AGGREGATES = ("count", "distinct")
 """The names of the aggregates that a window can be judged by."""
 
+_LARGEST = 2**53
+"""Up to here every whole number has a float of its own."""
+
 Name = Annotated[str, Field(pattern=RULE_ID)]
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"expected a number, found {shown(value)}")
+    if abs(value) > _LARGEST:
+        raise ValueError(f"expected a number up to {_LARGEST}, found {shown(value)}")
     return value
 
 
@@ -250,7 +255,8 @@ class Rule:
         """Give the rule with an operator's changes.
 
         Raises:
-            ValueError: the rule has nothing that the change could apply to.
+            ValueError: the rule has nothing that the change could apply to, or a ruleset could not
+                say so either.
         """
         rule = self
         if enabled is not None:
@@ -264,6 +270,10 @@ class Rule:
         if within is not None:
             if not rule.windowed:
                 raise ValueError(f"rule {self.id!r} has no window whose length could change")
+            if within == 0:
+                raise ValueError("'within': expected more than 0s")
+            if ends_too_soon(rule.resolve_after, within, rule.aggregations):
+                raise ValueError("'within': longer than the rule's 'resolve_after'")
             rule = replace(rule, within=within)
         if threshold is not None:
             rule = replace(rule, aggregations=_with_threshold(rule, threshold))
@@ -290,10 +300,22 @@ def _tagged(value: Any) -> Any:
     return value
 
 
+def ends_too_soon(
+    resolve_after: int | None, within: int, aggregations: tuple[Aggregation, ...]
+) -> bool:
+    """Say whether quiet would end a condition that the window still holds."""
+    bounds = {name for a in aggregations for name, _ in a.limit.bounds()}
+    return resolve_after is not None and resolve_after < within and not bounds <= {"gte", "gt"}
+
+
 def _with_threshold(rule: Rule, threshold: float) -> tuple[Aggregation, ...]:
     bound = rule.threshold()
     if bound is None:
         raise ValueError(f"rule {rule.id!r} has no threshold that could change")
+    try:
+        _number(threshold)
+    except ValueError as error:
+        raise ValueError(f"'threshold': {error}") from error
     first, *rest = rule.aggregations
     limit = first.limit.model_copy(update={bound[0]: threshold})
     return (replace(first, limit=limit), *rest)

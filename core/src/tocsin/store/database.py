@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -17,11 +19,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tocsin.calls import Calls
-from tocsin.errors import StoreError
+from tocsin.errors import NoDatabaseError, StoreError
 
 Result = TypeVar("Result")
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision of the schema; a test compares it with alembic's own answer."""
 _BUSY_SECONDS = 15
 _CLOSE_SECONDS = 2.0
@@ -70,7 +72,7 @@ def database_url(text: str, *, directory: Path | None = None) -> URL:
 class Database:
     """An open database. Reads run side by side on the loop; writes take turns in one thread."""
 
-    def __init__(self, engine: AsyncEngine, writer: sa.Engine) -> None:
+    def __init__(self, engine: AsyncEngine, writer: sa.Engine, name: str) -> None:
         self._engine = engine
         self._writer = writer
         # One thread: a transaction is one visit to it, not one for each statement, and the loop's
@@ -78,7 +80,7 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tocsin-writer")
         self._reading = 0
         self.postgresql = engine.dialect.name == "postgresql"
-        self.file = engine.url.database or ""
+        self.file = name
         """The file of an SQLite database, the name of a PostgreSQL one."""
 
     @contextlib.asynccontextmanager
@@ -160,23 +162,8 @@ async def open_database(url: URL, calls: Calls | None = None) -> Database:
     Raises:
         StoreError: it cannot be opened, or was made by a newer version.
     """
-    if url.drivername.startswith("sqlite"):
-        _check_file(Path(url.database or ""))
-        arguments = {"timeout": _BUSY_SECONDS, "isolation_level": None}
-        engine = create_async_engine(url, pool_size=4, max_overflow=0, connect_args=arguments)
-        _prepare_sqlite(engine.sync_engine, "BEGIN")
-        writer = sa.create_engine(
-            url.set(drivername="sqlite"),
-            poolclass=sa.QueuePool,
-            pool_size=1,
-            max_overflow=0,
-            connect_args={**arguments, "check_same_thread": False},
-        )
-        _prepare_sqlite(writer, "BEGIN IMMEDIATE")
-    else:
-        engine = create_async_engine(url, pool_size=4, max_overflow=2, pool_pre_ping=True)
-        writer = sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
-    database = Database(engine, writer)
+    check_place(url)
+    database = _connect(url, url.database or "", journal_mode="WAL")
     try:
         await _migrate(database, calls)
     except BaseException:
@@ -185,7 +172,95 @@ async def open_database(url: URL, calls: Calls | None = None) -> Database:
     return database
 
 
-def _check_file(path: Path) -> None:
+async def open_for_reading(url: URL) -> Database:
+    """Open a database as it is: it may lie where nothing can be written.
+
+    Args:
+        url: of an async driver.
+
+    Raises:
+        NoDatabaseError: there is none yet, or nothing is in it.
+        StoreError: it cannot be opened, or was made by another version.
+    """
+    check_place(url)
+    name = url.database or ""
+    if _is_sqlite(url):
+        path = Path(name)
+        # A look at one local file, as opening it is.
+        if not path.exists() or not path.stat().st_size:  # noqa: ASYNC240
+            raise NoDatabaseError(f"there is no database {name!r} yet")
+        url = url.set(database=f"file:{quote(name)}")
+        url = url.update_query_dict({"uri": "true", **_access(path)})
+    database = _connect(url, name)
+    try:
+        async with database.read() as connection:
+            current = await connection.run_sync(_revision)
+        _require_head(current, name)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _require_head(current: str | None, name: str) -> None:
+    if current is None:
+        raise NoDatabaseError(f"there is nothing of Tocsin in the database {name!r} yet")
+    _refuse_newer(current)
+    if current != HEAD:
+        raise StoreError(
+            f"the database has schema {current}, older than this version's {HEAD};"
+            " `tocsin run` brings it up to date"
+        )
+
+
+def _access(path: Path) -> dict[str, str]:
+    """Say how SQLite may open a file that exists."""
+    folder = os.access(path.parent, os.W_OK)
+    if folder and os.access(path, os.W_OK):
+        return {"mode": "rw"}
+    if folder or Path(f"{path}-wal").exists():
+        return {"mode": "ro"}
+    # Without its companion files, and no way to make them: nobody has it open.
+    return {"mode": "ro", "immutable": "1"}
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.drivername.startswith("sqlite")
+
+
+def _connect(url: URL, name: str, *, journal_mode: str | None = None) -> Database:
+    try:
+        if not _is_sqlite(url):
+            engine = create_async_engine(url, pool_size=4, max_overflow=2, pool_pre_ping=True)
+            writer = sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+            return Database(engine, writer, name)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"PostgreSQL needs {error.name!r}, which is not installed: see 'tocsin[postgresql]'"
+        ) from error
+    arguments = {"timeout": _BUSY_SECONDS, "isolation_level": None}
+    engine = create_async_engine(url, pool_size=4, max_overflow=0, connect_args=arguments)
+    _prepare_sqlite(engine.sync_engine, "BEGIN", journal_mode)
+    writer = sa.create_engine(
+        url.set(drivername="sqlite"),
+        poolclass=sa.QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        connect_args={**arguments, "check_same_thread": False},
+    )
+    _prepare_sqlite(writer, "BEGIN IMMEDIATE", journal_mode)
+    return Database(engine, writer, name)
+
+
+def check_place(url: URL) -> None:
+    """Look whether a database can be where its URL says.
+
+    Raises:
+        StoreError: it is a file of a directory that does not exist, or is itself a directory.
+    """
+    path = Path(url.database or "")
+    if not _is_sqlite(url):
+        return
     if not path.parent.is_dir():
         raise StoreError(
             f"the directory {str(path.parent)!r} of the database does not exist; create it first"
@@ -194,12 +269,13 @@ def _check_file(path: Path) -> None:
         raise StoreError(f"the database {str(path)!r} is a directory; name a file")
 
 
-def _prepare_sqlite(engine: sa.Engine, begin: str) -> None:
+def _prepare_sqlite(engine: sa.Engine, begin: str, journal_mode: str | None) -> None:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         # WAL lets others read while one writes; FULL makes each commit survive a power cut.
-        cursor.execute("PRAGMA journal_mode=WAL")
+        if journal_mode is not None:
+            cursor.execute(f"PRAGMA journal_mode={journal_mode}")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
@@ -221,12 +297,15 @@ async def _migrate(database: Database, calls: Calls | None) -> None:
 def _bring_up_to_date(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-    current = _revision(connection)
+    _refuse_newer(_revision(connection))
+    _upgrade(connection)
+
+
+def _refuse_newer(current: str | None) -> None:
     if current is not None and current > HEAD:
         raise StoreError(
             f"the database has schema {current}, newer than this version's {HEAD}; upgrade Tocsin"
         )
-    _upgrade(connection)
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -22,7 +22,7 @@ from tocsin.store.tables import cursors, journal, streams
 # Made once: to build a statement takes longer than to run it.
 _INSERT = sa.insert(journal)
 _CLAIM = sa.text(
-    "UPDATE streams SET position = position + 1,"
+    "UPDATE streams SET position = position + 1, events = events + :events,"
     " max_time = CASE WHEN max_time < :newest THEN :newest ELSE max_time END"
     " WHERE stream = :stream RETURNING position, max_time"
 ).bindparams(sa.bindparam("newest", type_=sa.BigInteger))
@@ -88,6 +88,17 @@ def _storable(event: IncidentEvent) -> IncidentEvent:
 def decode(body: bytes) -> tuple[Event, ...]:
     """Turn a block's body back into its events."""
     return tuple(decode_list(body))
+
+
+def check_sizes(events: Sequence[IncidentEvent], most: int) -> None:
+    """Look whether a journal takes events.
+
+    Raises:
+        EventError: one has more bytes than it may.
+    """
+    if len(encode(events)[1]) > most:
+        for event in events:
+            _check_size(event, most)
 
 
 def _check_size(event: IncidentEvent, most: int) -> None:
@@ -220,7 +231,7 @@ class Journal:
             known: set[str] = set()
             for kept, body in parts:
                 newest = self._newest(kept, accepted_at, advance_to)
-                position, max_time = self._claim(connection, newest)
+                position, max_time = self._claim(connection, newest, len(kept))
                 if not blocks:  # from now on the stream is held
                     missed = self._between(connection, position)
                     known.update(event.event_id for block in missed for event in block.events)
@@ -228,6 +239,7 @@ class Journal:
                 if known:
                     new = [event for event in kept if event.event_id not in known]
                     content = encode(new)[1]
+                    self._count_less(connection, len(kept) - len(new))
                 row = {
                     "stream": self._stream,
                     "position": position,
@@ -272,11 +284,17 @@ class Journal:
             newest = max((at for at in times if at <= limit), default=NEVER)
         return newest if advance_to is None else max(newest, advance_to)
 
-    def _claim(self, connection: sa.Connection, newest: int) -> tuple[int, int]:
+    def _claim(self, connection: sa.Connection, newest: int, events: int) -> tuple[int, int]:
         """Take the next position; whoever has it holds the stream until the commit."""
-        values = {"stream": self._stream, "newest": newest}
+        values = {"stream": self._stream, "newest": newest, "events": events}
         row = connection.execute(_CLAIM, values).one()
         return int(row.position), int(row.max_time)
+
+    def _count_less(self, connection: sa.Connection, events: int) -> None:
+        """Take back from the count what others had appended already."""
+        fewer = streams.c.events - events
+        mine = streams.c.stream == self._stream
+        connection.execute(sa.update(streams).where(mine).values(events=fewer))
 
     def _between(self, connection: sa.Connection, before: int) -> list[Block]:
         """Read what others appended since this journal last looked."""

@@ -17,6 +17,7 @@ from tocsin.models.incidents import IncidentStatus
 from tocsin.models.wire import as_model, decode_event
 from tocsin.store.database import Database
 from tocsin.store.journal import decode
+from tocsin.store.results import storable_text
 from tocsin.store.tables import (
     checkpoints,
     detections,
@@ -35,7 +36,7 @@ _ENTRY_FIELDS = set(TimelineEntry.model_fields)
 _SLICE = 50
 """Rows made into objects before the loop has its turn."""
 _IDS = 500
-"""Ids in one statement: databases take only so many parameters."""
+"""Ids in one query at most: databases take only so many parameters."""
 ACTIVE = tuple(status.value for status in IncidentStatus if status.active)
 
 
@@ -189,11 +190,20 @@ async def last_events(database: Database, stream: str, count: int) -> list[Incid
 
 
 async def stream_status(database: Database) -> list[dict[str, Any]]:
-    """Read how each journal stands and what its manager last counted."""
+    """Read how many events each journal took in, and what its manager last counted."""
+    # What is not evaluated yet is still in the journal.
+    waiting = (
+        sa.select(sa.func.coalesce(sa.func.sum(journal.c.count), 0))
+        .where(
+            journal.c.stream == streams.c.stream,
+            journal.c.position > sa.func.coalesce(checkpoints.c.position, 0),
+        )
+        .scalar_subquery()
+    )
     query = sa.select(
         streams.c.stream,
-        streams.c.position.label("accepted"),
-        checkpoints.c.position.label("evaluated"),
+        streams.c.events,
+        waiting.label("waiting"),
         checkpoints.c.now,
         checkpoints.c.updated_at,
         checkpoints.c.statistics,
@@ -203,14 +213,21 @@ async def stream_status(database: Database) -> list[dict[str, Any]]:
     return [
         {
             "stream": row.stream,
-            "accepted": row.accepted,
-            "evaluated": row.evaluated or 0,
+            "accepted": row.events,
+            "evaluated": row.events - int(row.waiting),
             "now": from_micros(row.now) if row.now is not None else None,
             "updated_at": from_micros(row.updated_at) if row.updated_at is not None else None,
             "statistics": orjson.loads(row.statistics) if row.statistics else {},
         }
         for row in rows
     ]
+
+
+async def evaluated_position(database: Database, stream: str) -> int:
+    """Read up to where a journal is evaluated and stored."""
+    query = sa.select(checkpoints.c.position).where(checkpoints.c.stream == stream)
+    async with database.read() as connection:
+        return int(await connection.scalar(query) or 0)
 
 
 async def quarantined_events(database: Database, stream: str, limit: int) -> list[dict[str, Any]]:
@@ -231,6 +248,23 @@ async def quarantined_events(database: Database, stream: str, limit: int) -> lis
             }
             for row in await connection.execute(query)
         ]
+
+
+async def quarantined_among(
+    database: Database, stream: str, event_ids: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Find which of some events could not be judged, each with why."""
+    found: dict[str, str] = {}
+    stored = [storable_text(event_id) for event_id in event_ids]
+    async with database.read() as connection:
+        for start in range(0, len(event_ids), _IDS):
+            query = sa.select(quarantine.c.event_id, quarantine.c.reason).where(
+                quarantine.c.stream == stream,
+                quarantine.c.event_id.in_(stored[start : start + _IDS]),
+            )
+            found |= {row.event_id: row.reason for row in await connection.execute(query)}
+    pairs = zip(event_ids, stored, strict=True)
+    return [(event_id, found[key]) for event_id, key in pairs if key in found]
 
 
 async def stored_rule_changes(database: Database) -> dict[str, dict[str, Any]]:

@@ -213,7 +213,7 @@ class Results:
         self, connection: sa.Connection, incident_id: str, write: IncidentWrite
     ) -> None:
         components = [
-            {"incident_id": incident_id, "component": _text(component)}
+            {"incident_id": incident_id, "component": storable_text(component)}
             for component in write.incident.affected_components
         ]
         if components and (write.opened or write.detections):
@@ -242,7 +242,7 @@ class Results:
                 [
                     {
                         "incident_id": incident_id,
-                        "event_id": _text(event.event_id),
+                        "event_id": storable_text(event.event_id),
                         "at": to_micros(event.timestamp),
                         "body": event.model_dump_json(),
                     }
@@ -311,7 +311,7 @@ class Results:
             ),
             {
                 "stream": self._stream,
-                "event_id": _text(quarantined.event_id),
+                "event_id": storable_text(quarantined.event_id),
                 "at": to_micros(quarantined.at),
                 "reason": quarantined.reason,
                 "body": event.model_dump_json() if event is not None else "{}",
@@ -325,13 +325,13 @@ def _timeline_row(incident_id: str, number: int, entry: TimelineEntry) -> dict[s
         "number": number,
         "at": to_micros(entry.at),
         "kind": entry.kind,
-        "source": _text(entry.source),
-        "text": _text(entry.text),
+        "source": storable_text(entry.source),
+        "text": storable_text(entry.text),
         "data": orjson.dumps(entry.data).decode(),
     }
 
 
-def _text(text: str) -> str:
+def storable_text(text: str) -> str:
     """Make a text storable: PostgreSQL has no NUL character, and no database lone surrogates."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 

@@ -22,8 +22,11 @@ streams = Table(
     Column("stream", String(64), primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("max_time", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False, server_default="0"),
 )
-"""Where each journal ends; its row is the lock of whoever appends."""
+"""Where each journal ends, and how many events it took in.
+
+Its row is the lock of whoever appends."""
 
 journal = Table(
     "journal",
