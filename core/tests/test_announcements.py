@@ -11,7 +11,7 @@ import pytest
 from tocsin.calls import Calls
 from tocsin.errors import PluginError
 from tocsin.hookspecs import hookimpl
-from tocsin.plugins import Plugins
+from tocsin.plugins import Announcements, Plugins
 
 
 def given(*plugins: object, timeout: float = 5.0) -> Plugins:
@@ -147,3 +147,19 @@ def test_whether_anybody_listens(hears: Hears) -> None:
     plugins = given(hears.plugin("a", plain=True))
     assert plugins.listens("tocsin_started")
     assert not plugins.listens("tocsin_stopping")
+
+
+async def test_what_too_many_wait_for_is_dropped_and_counted(
+    hears: Hears, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever announces is never held up by plugins that are slow to hear."""
+    announcements = Announcements(given(hears.plugin("a", plain=False)))
+    for number in range(10_003):
+        announcements.put("tocsin_started", {"stream": str(number)})
+        announcements.put("tocsin_stopping", {"stream": "nobody listens"})
+    assert announcements.dropped == 3
+    assert len(caplog.records) == 1
+    work = asyncio.ensure_future(announcements.run())
+    await announcements.drained()
+    work.cancel()
+    assert [stream for _, (stream, _) in hears.heard] == [str(n) for n in range(10_000)]
