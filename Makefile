@@ -15,6 +15,9 @@ export UV_PYTHON_DOWNLOADS := never
 
 MANIFESTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml rulesets/pyproject.toml)
 FOLDERS := $(MANIFESTS:%/pyproject.toml=%)
+# Beside what mypy looks at by itself: folders in which modules are named alike, so each by its own.
+TYPED := core/tests $(wildcard plugins/*/tests) $(patsubst %/,%,$(dir $(wildcard examples/*/main.py))) \
+    examples/tocsin-example
 PROJECTS := tocsin tocsin-rulesets $(notdir $(filter plugins/%,$(FOLDERS)))
 
 .PHONY: help run test check chaos bench docs format constraints clean $(VERSIONS:%=test-%)
@@ -48,6 +51,7 @@ check: .venv/stamp
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	@for folder in $(TYPED); do echo "mypy $$folder"; .venv/bin/mypy --no-error-summary $$folder || exit; done
 	.venv/bin/lint-imports
 	$(PYTHON) -m tests.docs.generate --check
 

@@ -50,7 +50,7 @@ def test_row_tells_the_truth(rule: Rule) -> None:
     else:
         assert fires.startswith(f"{threshold[1]} within {format_duration(rule.within)}")
     assert severity == rule.severity.value
-    assert set(names(types)) == event_types(rule.when)
+    assert frozenset(names(types)) == event_types(rule.when)
     assert set(names(metadata)) == metadata_of(rule)
     assert names(recommended) == list(rule.recommend)
 

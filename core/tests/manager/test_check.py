@@ -12,7 +12,7 @@ import pytest
 from manager.support import START, Drive, clock_at, event, eventually, running, settings
 from tocsin.errors import TocsinError
 from tocsin.incidents import acknowledge
-from tocsin.models import Incident
+from tocsin.models import Incident, Signal
 from tocsin.statistics import IncidentStatistics
 
 
@@ -201,7 +201,7 @@ async def test_a_manager_that_failed_says_why(tmp_path: Path) -> None:
         parts = manager._parts
         assert parts is not None
 
-        async def broken(*_args: object) -> None:
+        async def broken(*_args: object, **_named: object) -> list[list[Signal]]:
             raise ZeroDivisionError("no reason")
 
         parts.evaluation._evaluate = broken  # type: ignore[method-assign]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,14 @@ def as_path(config: dict[str, Any], folder: Path) -> Path:
 @pytest.mark.parametrize("form", ["mapping", "path", "text", "settings", "loaded"])
 async def test_settings_in_any_form(tmp_path: Path, form: str) -> None:
     mapping = settings(tmp_path)
-    config: Any = {
+    forms: dict[str, Callable[[], Any]] = {
         "mapping": lambda: mapping,
         "path": lambda: as_path(mapping, tmp_path),
         "text": lambda: str(as_path(mapping, tmp_path)),
         "settings": lambda: Settings.model_validate(mapping),
         "loaded": lambda: load_settings(mapping),
-    }[form]()
-    async with running(config) as manager:
+    }
+    async with running(forms[form]()) as manager:
         assert await manager.submit_event(event("a"))
         assert len(await manager.check_for_incidents()) == 1
     assert len(await stored(mapping["database"])) == 1

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from manager.support import START, Bell, event, eventually, running, settings
-from tocsin import Detection, Incident, IncidentEvent, hookspecs
+from tocsin import Detection, Incident, IncidentEvent, IncidentSeverity, hookspecs
 from tocsin.capabilities import (
     CommandPlugin,
     CorrelatorPlugin,
@@ -74,7 +74,7 @@ class Parity:
                 rule_id="parity",
                 detected_at=one.timestamp,
                 first_event_at=one.timestamp,
-                severity="medium",
+                severity=IncidentSeverity.MEDIUM,
                 incident_type="odd",
                 title="an even number",
                 event_ids=tuple(self.seen[-self.every :]),

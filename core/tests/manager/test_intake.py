@@ -213,7 +213,7 @@ async def test_after_the_end_nothing_is_accepted(tmp_path: Path) -> None:
     async with running(config) as manager:
         stopping = asyncio.ensure_future(manager.stop())
         await asyncio.sleep(0)
-        results = []
+        results: list[bool] = []
         while manager._parts is not None:
             with contextlib.suppress(StoreError, TocsinError):
                 results.append(await manager.submit_event(event(len(results))))

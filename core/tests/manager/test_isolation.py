@@ -6,13 +6,23 @@ import asyncio
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from manager.support import Bell, Drive, clock_at, event, eventually, running, settings, stored
+from manager.support import (
+    Bell,
+    Drive,
+    Spec,
+    clock_at,
+    event,
+    eventually,
+    running,
+    settings,
+    stored,
+)
 from tocsin import Detection, IncidentEvent
 from tocsin.capabilities import (
     CorrelatorPlugin,
@@ -55,7 +65,7 @@ async def test_a_notifier_that_fails(tmp_path: Path, error: BaseException) -> No
         def tocsin_notifiers(self) -> Iterable[Any]:
             yield NotifierPlugin(name="good", summary="Works.", factory=lambda _params: good)
 
-    notifications = {"bell": {}, "good": {}}
+    notifications: dict[str, Any] = {"bell": {}, "good": {}}
     config = settings(tmp_path, {"group_by": ["source"]}, notifications=notifications)
     async with running(config, plugins=[bad, Second()]) as manager:
         for number in range(3):
@@ -110,7 +120,7 @@ async def test_a_notifier_that_asks_too_often_is_given_up(tmp_path: Path) -> Non
 
 async def test_only_what_is_bad_enough_is_told(tmp_path: Path) -> None:
     bell = Bell()
-    rules = ({}, {"severity": "high", "when": {"event_type": "worse"}})
+    rules: tuple[Spec, ...] = ({}, {"severity": "high", "when": {"event_type": "worse"}})
     config = settings(tmp_path, *rules, notifications={"bell": {"min_severity": "medium"}})
     async with running(config, plugins=[bell]) as manager:
         await manager.submit_events([event("a"), event("b", event_type="worse")])
@@ -277,7 +287,7 @@ class Judges:
     def tocsin_correlators(self) -> Iterable[CorrelatorPlugin]:
         yield CorrelatorPlugin(name="judges", summary="Judges.", factory=lambda _params: self)
 
-    def observe(self, _event: IncidentEvent) -> Iterable[Detection]:
+    def observe(self, event: IncidentEvent) -> Sequence[Detection]:  # noqa: ARG002 - the protocol's
         if self.error:
             raise self.error
         return ()

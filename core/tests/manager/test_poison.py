@@ -37,6 +37,9 @@ class Picky:
         self._poison = poison
         self.absent = 0
 
+    async def start(self) -> None:
+        await self._matcher.start()
+
     async def match(self, questions: Sequence[Question]) -> list[Verdict]:
         if self.absent:
             self.absent -= 1
@@ -123,7 +126,7 @@ class Ratio(float):
     """As numpy's numbers are."""
 
 
-ODD = {
+ODD: dict[str, dict[str, Any]] = {
     **{name: {"timestamp": instant} for name, instant in EDGES.items()},
     "a float of a kind": {"metadata": {"x": Ratio(1.5)}},
     "a float of a kind inside": {"metadata": {"x": [{"y": Ratio(1.5)}]}},
@@ -139,7 +142,7 @@ ODD = {
 @pytest.mark.parametrize("kind", ODD)
 async def test_no_event_ends_the_manager(store_url: str, tmp_path: Path, kind: str) -> None:
     """It is refused, kept aside or judged; either way the next one is, also after a start."""
-    fields = {"event_id": "odd", **ODD[kind]}
+    fields: dict[str, Any] = {"event_id": "odd", **ODD[kind]}
     rule = {
         "group_by": ["source", "metadata.x", "metadata.a"],
         "window": {"count": {"gte": 1}, "within": "1m"},

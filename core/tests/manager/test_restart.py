@@ -79,7 +79,7 @@ def cut(events: Sequence[IncidentEvent], seed: int) -> list[Sequence[IncidentEve
 
 
 # An hour: nothing in these tests waits for time alone, whose passing is the machine's.
-QUIET = {"idle_after": "1h"}
+QUIET: dict[str, Any] = {"idle_after": "1h"}
 
 
 @pytest.mark.slow

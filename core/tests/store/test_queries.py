@@ -168,7 +168,7 @@ async def test_how_the_streams_stand(database: Database) -> None:
     results = Results(database, "one")
     await results.checkpoint()
     await results.store(Outcome(Checkpoint(2, micros(7), {"x": [1]})), at=micros(9))
-    nothing = {"evaluated": 0, "now": None, "updated_at": None, "statistics": {}}
+    nothing: dict[str, Any] = {"evaluated": 0, "now": None, "updated_at": None, "statistics": {}}
     assert await stream_status(database) == [
         {
             "stream": "one",

@@ -151,7 +151,7 @@ JSON_VALUES = st.recursive(
     ),
     max_leaves=8,
 )
-ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 
 
 @given(
@@ -179,7 +179,8 @@ async def test_the_database_keeps_all_of_it(database: Database) -> None:
     """What is handed to the evaluation at once is what a new start reads."""
     journal = await open_journal(database)
     nul = "a\x00b"
-    texts = {"event_type": nul, "source": nul, "message": nul, "correlation_id": nul}
+    names = ("event_type", "source", "message", "correlation_id")
+    texts: dict[str, Any] = dict.fromkeys(names, nul)
     events = [event(nul, **texts, metadata={nul: nul})]
     events += [
         event(number, metadata={"x": value})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tocsin_example import plugin as example
 
@@ -10,12 +10,12 @@ from tocsin.testing import NotifierContract, SourceContract
 
 
 class TestFileNotifier(NotifierContract):
-    plugin = example
+    plugin: ClassVar = example
     name = "file"
-    params: ClassVar = {"path": "/dev/null"}
+    params: ClassVar[dict[str, Any]] = {"path": "/dev/null"}
 
 
 class TestSpoolSource(SourceContract):
-    plugin = example
+    plugin: ClassVar = example
     name = "spool"
-    params: ClassVar = {"folder": ".", "limit": 1}
+    params: ClassVar[dict[str, Any]] = {"folder": ".", "limit": 1}
