@@ -61,7 +61,8 @@ class System:
         share = {c: self.requests[c] / self.requests[name] for c in self.calls.get(name, ())}
         callers = {c: sum(c in called for called in self.calls.values()) for c in share}
         parts = [share[c] / callers[c] * self._latency(c, own) for c in share]
-        return np.sum([own[name], *parts], axis=0)
+        whole: np.ndarray = np.sum([own[name], *parts], axis=0)
+        return whole
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_metrics_are_copied() -> None:
         ("material", float("nan"), "material: expected a number above 0, found nan"),
     ],
 )
-def test_params_out_of_range(name: str, value: float, message: str) -> None:
+def test_params_out_of_range(name: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Params(**{name: value})
 
