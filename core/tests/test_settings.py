@@ -13,7 +13,9 @@ import pytest
 from tocsin import IncidentManager, Settings
 from tocsin.errors import ConfigError
 from tocsin.models import IncidentSeverity
+from tocsin.references import redact
 from tocsin.settings import Loaded, load_settings
+from tocsin.store.database import database_url
 
 SECRET = "hunter2-is-secret"
 ENVIRONMENT = {"SECRET": SECRET, "EMPTY": "", "NUMBER": "17"}
@@ -385,3 +387,50 @@ def test_settings_can_be_sent_to_another_process() -> None:
     settings = Settings.model_validate({"stream": "shop"})
     copied: Any = pickle.loads(pickle.dumps(settings))  # noqa: S301 - our own
     assert copied == settings
+
+
+HARD = "p@ss/w:rd?#%25&x=y [1]"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "postgresql://tocsin:${SECRET}@db:5432/name",
+        "postgresql://tocsin:${file:secrets/pass@word}@db:5432/name",
+        "postgresql://${USER}:${SECRET}@${HOST}:5432/${NAME}",
+        "postgresql://tocsin@db:5432/name?sslmode=require&password=${SECRET}",
+    ],
+)
+def test_a_password_may_hold_any_character(tmp_path: Path, written: str) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "pass@word").write_text(f"{HARD}\n", encoding="utf-8")
+    path = tmp_path / "tocsin.yaml"
+    path.write_text(f'database: "{written}"\n', encoding="utf-8")
+    variables = {"SECRET": HARD, "USER": "tocsin", "HOST": "db", "NAME": "name"}
+    loaded = load_settings(path, environment=variables)
+    url = database_url(loaded.settings.database)
+    password = url.query["password"] if "?" in written else url.password
+    assert (url.username, password, url.host, url.port, url.database) == (
+        "tocsin",
+        HARD,
+        "db",
+        5432,
+        "name",
+    )
+    assert loaded.settings.database not in redact(loaded.settings.database, loaded.secrets)
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "whole"),
+    [
+        ("${X}", "postgresql://u:a%40b@h/n", "postgresql://u:a%40b@h/n"),
+        ("postgresql://${X}@h/n", "u:a%40b", "postgresql://u:a%40b@h/n"),
+        ("postgresql://u:p@${X}/n", "h:5432", "postgresql://u:p@h:5432/n"),
+        ("postgresql://h/n?${X}", "a=b&c=d", "postgresql://h/n?a=b&c=d"),
+        ("data/${X}.db", "a@b/c", "data/a@b/c.db"),
+        ("postgresql://u:${X}@h/n", "plain-1", "postgresql://u:plain-1@h/n"),
+    ],
+)
+def test_elsewhere_a_url_is_as_it_is_filled_in(written: str, value: str, whole: str) -> None:
+    loaded = load_settings({"database": written}, environment={"X": value})
+    assert loaded.settings.database == whole

@@ -201,6 +201,7 @@ def test_help_is_what_the_program_says() -> None:
         env={**os.environ, "COLUMNS": "100"},
     )
     said = "\n".join(line.rstrip() for line in done.stdout.splitlines())
+    said = said.replace(f"{Path(sys.executable).name} -m ", "", 1)
     assert said == helps[path]
     assert said in page
 

@@ -18,6 +18,11 @@ from tocsin.yamlfile import Document, Location
 
 _REFERENCE = re.compile(r"\$\$|\$\{(?:(file):)?([^{}]*)\}|\$\{")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_URL: Location = ("database",)
+"""The setting that is a URL."""
+_LOGIN = re.compile(r"://([^/?@]*:[^/?@]*)@")
+"""Its user and password."""
+_PARAMETER = re.compile(r"=([^&]*)")
 _MAX_FILE_BYTES = 65_536
 _SHORTEST = 4
 _SHORTEST_LINE = 8
@@ -72,9 +77,12 @@ class Filler:
         except ValueError as error:
             self.problems.append(self._document.problem(where, str(error)))
             return match[0]
-        if found:
-            self.secrets.add(found)
-        return found
+        self.secrets |= {found} if found else set()
+        if where != _URL:
+            return found
+        quoted = _fitted(found, match)
+        self.secrets |= {quoted} if quoted else set()
+        return quoted
 
 
 def _looked_up(match: re.Match[str], variables: Mapping[str, str], directory: Path) -> str:
@@ -101,6 +109,19 @@ def _text_of(path: Path, reference: str) -> str:
     if len(raw) > _MAX_FILE_BYTES:
         raise ValueError(f"cannot read {reference}: it is larger than {_MAX_FILE_BYTES} bytes")
     return text.replace("\r\n", "\n").rstrip("\n")
+
+
+def _fitted(value: str, reference: re.Match[str]) -> str:
+    """Give what is filled into a URL: quoted in user, password and parameters, else as it is."""
+    # References may hold letters that mean something in a URL: `${file:a/b}`.
+    shape = _REFERENCE.sub(lambda match: "x" * len(match[0]), reference.string)
+    login = _LOGIN.search(shape)
+    places = [login.span(1)] if login is not None else []
+    query = shape.find("?")
+    if "://" in shape and query >= 0:
+        places += [found.span(1) for found in _PARAMETER.finditer(shape, query)]
+    inside = any(start <= reference.start() < end for start, end in places)
+    return quote(value, safe="") if inside else value
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -17,17 +17,6 @@ EVENTS = (
 )
 
 
-KNOWN = Path(__file__).with_name("known_bugs.txt")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect the tests to fail whose bugs are known and not mended yet."""
-    known = {line for line in KNOWN.read_text("utf-8").splitlines() if not line.startswith("#")}
-    for item in items:
-        if item.nodeid.rpartition("core/tests/cli/")[2] in known:
-            item.add_marker(pytest.mark.xfail(strict=False, reason="known, see docs/roadmap.md"))
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the current folder, with settings and rules and no database yet."""

@@ -54,6 +54,7 @@ def test_get_of_what_there_is_not(name: str, said: str) -> None:
 def test_check_says_what_is_in_use() -> None:
     assert ok("config check").out == (
         "settings: tocsin.yaml\n"
+        "database: tocsin.db\n"
         "rules:    4 enabled, 0 disabled\n"
         "sources:  none\n"
         "notify:   nobody\n"
@@ -101,11 +102,14 @@ def test_all_mistakes_in_the_settings_are_told_with_their_places(home: Path) -> 
 def test_names_of_things_that_are_not_installed_are_told_together(home: Path) -> None:
     settings(
         home,
-        "plugins: {disable: [nothing]}\nsources: {a: {use: nowhere}}\nrulesets: [nope.yaml]\n",
+        "plugins: {disable: [nothing, nobody]}\nsources: {a: {use: nowhere}}\n"
+        "rulesets: [nope.yaml]\ndatabase: mysql://host/name\n",
     )
     said = refused("config check")
     assert "tocsin.yaml:1:20: cannot disable plugin 'nothing': it is not installed" in said
+    assert "tocsin.yaml:1:20: cannot disable plugin 'nobody': it is not installed" in said
     assert "there is no source 'nowhere'" in said
+    assert "tocsin.yaml:4:11: database 'mysql' is not supported" in said
     assert "ruleset 'nope.yaml' is neither an installed ruleset nor a file" in said
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
+from tocsin.cli.check import check_settings
 from tocsin.cli.groups import Group
 from tocsin.cli.options import config_option, read_config
 from tocsin.cli.output import write_json
+from tocsin.cli.secrecy import shown_settings
 from tocsin.errors import ConfigError, nearest
-from tocsin.references import redact
-from tocsin.selection import Selection, load_plugins, select_rules, select_rulesets
-from tocsin.settings import Loaded
 
 
 @click.group(cls=Group)
@@ -60,61 +59,17 @@ def get(config: Path | None, name: str) -> None:
         write_json(value)
 
 
-@config.command()
+@config.command("check")
 @config_option
-def check(config: Path | None) -> None:
+def check_(config: Path | None) -> None:
     """Check the settings, the plugins and rulesets that they name, and say what is in use."""
-    loaded = read_config(config)
-    plugins = load_plugins(loaded)
-    selection = Selection(loaded, plugins)
-    channels, sources = selection.channels(), selection.sources()
-    selection.detectors()
-    selection.correlators()
-    selection.check()
-    rules = select_rules(loaded, select_rulesets(loaded, plugins))
-    enabled = sum(rule.enabled for rule in rules)
-    path = loaded.document.path
-    click.echo(f"settings: {'(defaults)' if path == '<mapping>' else path}")
-    click.echo(f"rules:    {enabled} enabled, {len(rules) - enabled} disabled")
-    click.echo(f"sources:  {', '.join(sources) or 'none'}")
-    click.echo(f"notify:   {', '.join(channels) or 'nobody'}")
+    checked = check_settings(read_config(config))
+    click.echo(f"settings: {checked.path or '(defaults)'}")
+    click.echo(f"database: {checked.database}")
+    click.echo(f"rules:    {checked.enabled} enabled, {checked.disabled} disabled")
+    click.echo(f"sources:  {', '.join(checked.sources) or 'none'}")
+    click.echo(f"notify:   {', '.join(checked.notifiers) or 'nobody'}")
     click.echo("all is well")
-
-
-def shown_settings(loaded: Loaded) -> dict[str, Any]:
-    """Give the settings as they may be shown: without any secret that was filled in."""
-    settings = loaded.settings.model_dump(mode="json")
-    shown: dict[str, Any] = _without_secrets(settings, loaded.document.data, loaded.secrets)
-    shown["database"] = _without_password(shown["database"])
-    return shown
-
-
-def _without_secrets(value: Any, written: Any, secrets: frozenset[str]) -> Any:
-    if isinstance(value, Mapping):
-        inner = written if isinstance(written, Mapping) else {}
-        return {key: _without_secrets(v, inner.get(key), secrets) for key, v in value.items()}
-    if isinstance(value, list):
-        items = written if isinstance(written, list) and len(written) == len(value) else []
-        return [
-            _without_secrets(v, items[i] if items else None, secrets) for i, v in enumerate(value)
-        ]
-    if isinstance(written, str) and "$" in written:
-        return written
-    return redact(value, secrets) if isinstance(value, str) else value
-
-
-def _without_password(database: str) -> str:
-    if "://" not in database:
-        return database
-    from sqlalchemy.engine import make_url  # noqa: PLC0415 - large, and seldom needed here
-    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
-
-    try:
-        url = make_url(database)
-        hidden = {key: "***" for key in url.query if "pass" in key.lower()}
-        return url.update_query_dict(hidden).render_as_string()
-    except (ArgumentError, ValueError):  # the latter for a port that is no number
-        return "***"
 
 
 def _as_yaml(value: Any) -> str:

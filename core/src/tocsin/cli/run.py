@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from tocsin.cli.config import shown_settings
 from tocsin.cli.options import DURATION, config_option, database_of, read_config, run_async
 from tocsin.cli.process import start_words
+from tocsin.cli.secrecy import shown_settings
 from tocsin.manager import IncidentManager
 from tocsin.settings import Loaded
 
