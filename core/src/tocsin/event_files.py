@@ -51,7 +51,8 @@ class EventFileError(ProblemsError):
     def __str__(self) -> str:
         if not self.left_out:
             return super().__str__()
-        return f"{super().__str__()}\n{self.problems[-1].path}: and {self.left_out} more mistakes"
+        mistakes = "mistake" if self.left_out == 1 else "mistakes"
+        return f"{super().__str__()}\n{self.problems[-1].path}: and {self.left_out} more {mistakes}"
 
 
 def read_lines(

@@ -96,6 +96,10 @@ def test_rules_without_a_path_are_refused() -> None:
     ("options", "said"),
     [
         ("--rules rules.yaml", "Missing option '--events'"),
+        ("", "Missing option '--events'"),
+        ("--events events.jsonl --rules", "'--rules' requires a path"),
+        ("--events events.jsonl --rules ''", "'--rules' requires a path"),
+        ("--events events.jsonl --rules=", "'--rules' requires a path"),
         ("--events missing", "missing: cannot be read: No such file or directory"),
         ("--events .", ".: cannot be read: Is a directory"),
         ("--events events.jsonl --rules missing.yaml", "missing.yaml: cannot be read: "),

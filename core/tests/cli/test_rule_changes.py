@@ -162,3 +162,10 @@ def test_simulate_takes_a_rule_as_operators_changed_it() -> None:
     assert [row["title"] for row in found["incidents"]] == ["2 failed logins at simulated"]
     ok("rules disable disk_full")
     assert "'disk_space_low'" in refused("simulate --type disk_space_low")
+
+
+def test_simulate_makes_what_a_changed_rule_needs() -> None:
+    ok("rules update error_burst --threshold 7 --time-window 1s")
+    found = ok("simulate --type error_burst --format json").json()
+    assert found["accepted"] == 7
+    assert [row["title"] for row in found["incidents"]] == ["7 errors from simulated within 1s"]

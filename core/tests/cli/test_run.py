@@ -181,6 +181,16 @@ def test_status_keeps_counting_where_another_process_goes_on(home: Path) -> None
 
 
 @pytest.mark.usefixtures("world")
+def test_status_adds_what_one_process_after_the_other_has_counted(home: Path) -> None:
+    for number in (30, 31):
+        lines = [event(0), event(number, "note")]
+        ok("events submit", write_lines(home / "more.jsonl", lines))
+    found = stream()["statistics"]["events"]
+    assert (found["accepted"], found["evaluated"], found["waiting"]) == (8, 8, 0)
+    assert found["duplicates"] == 2
+
+
+@pytest.mark.usefixtures("world")
 def test_instants_are_written_alike_everywhere() -> None:
     found = stream()
     assert found["watermark"] == "2026-01-01T00:00:20Z"

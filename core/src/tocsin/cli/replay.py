@@ -56,9 +56,11 @@ class ManyPaths(click.Command):
                 expanded += ["--rules", argument]
             else:
                 expanded.append(argument)
-        # One without a path would take the next option for its path.
-        for argument, after in zip(expanded, [*expanded[1:], "-"], strict=True):
-            if argument == "--rules" and after.startswith("-"):
+        # One without a path would take the next option for it, or the current folder.
+        for number, argument in enumerate(expanded, 1):
+            after = expanded[number].strip() if number < len(expanded) else ""
+            missing = not after or after.startswith("-")
+            if argument == "--rules=" or (argument == "--rules" and missing):
                 raise click.BadOptionUsage("rules", "Option '--rules' requires a path.", ctx)
         return super().parse_args(ctx, expanded)
 
@@ -117,8 +119,6 @@ def replay(
     if source_pattern is None and (year is not None or timezone is not None):
         option = "--year" if year is not None else "--timezone"
         raise click.UsageError(f"{option} is for the lines of a log; name their --source-pattern")
-    if any(not str(path).strip() for path in rules):
-        raise click.BadParameter("expected a path, found an empty one", param_hint="'--rules'")
     found, pattern = _prepare(config, rules, source_pattern, year, zone)
     engine = Engine(found, allowed_lateness=allowed_lateness)
     matcher: Matcher = (
