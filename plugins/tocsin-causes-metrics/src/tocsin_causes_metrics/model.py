@@ -110,7 +110,7 @@ class Params:
     """
 
     threshold: float = 4.5
-    persistence: float = 0.5
+    persistence: float = 0.25
     rare: float = 0.01
     floor: float = 0.001
     material: float = 1.0
