@@ -153,7 +153,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_bombs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name != "laughs":  # which is there to be read up to the real limit
         monkeypatch.setattr(yamlfile, "_MAX_NODES", 5_000)

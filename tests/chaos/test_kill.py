@@ -20,7 +20,7 @@ from tocsin.store.database import database_url, open_database
 from tocsin.store.journal import decode
 from tocsin.store.queries import IncidentFilter, get_incident, list_incidents
 
-KILLS = int(os.environ.get("TOCSIN_KILLS", "15"))
+KILLS = int(os.environ.get("TOCSIN_KILLS", "10"))
 """`make chaos` kills fifty times; each kill is a process that starts and recovers."""
 HOST = Path(__file__).with_name("host.py")
 

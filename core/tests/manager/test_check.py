@@ -141,6 +141,7 @@ async def test_statistics(tmp_path: Path) -> None:
         figures = manager.get_statistics()
         assert {name: figures[name] for name in list(figures) if not name.startswith("m")} | {
             "engine": {},
+            "announcements": {"dropped": 0},
             "sources": {},
         } == {
             "total_incidents": 2,

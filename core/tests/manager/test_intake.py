@@ -153,7 +153,7 @@ async def test_very_many_detections_at_once(store_url: str, tmp_path: Path) -> N
     async with running(config) as manager:
         await manager.submit_events([event(n, metadata={"x": n % 3}) for n in range(35_000)])
         try:
-            async with asyncio.timeout(45):
+            async with asyncio.timeout(110):
                 found = await manager.check_for_incidents()
         finally:
             await manager.stop(0.1)
