@@ -141,9 +141,9 @@ async def test_statistics(tmp_path: Path) -> None:
         figures = manager.get_statistics()
         assert {name: figures[name] for name in list(figures) if not name.startswith("m")} | {
             "engine": {},
-            "announcements": {"dropped": 0},
             "sources": {},
         } == {
+            "announcements": {"dropped": 0},
             "total_incidents": 2,
             "active_incidents": 1,
             "resolved_incidents": 1,
