@@ -7,7 +7,7 @@ UV := .tools/bin/uv
 VERSIONS := 3.11 3.12 3.13
 # What may differ between Pythons: the engine's binding, processes and loops, drivers and models.
 PER_PYTHON := core/tests/rules/test_worker.py core/tests/rules/test_compiled.py \
-    core/tests/rules/test_windows.py core/tests/manager/test_snippet.py core/tests/manager/test_check.py \
+    core/tests/manager/test_snippet.py core/tests/manager/test_check.py \
     core/tests/store/test_journal.py core/tests/test_models.py core/tests/test_wire.py
 
 # Tests run on the Pythons of this machine, and nothing fetches another.
