@@ -28,8 +28,6 @@ _CLAIM = sa.text(
 ).bindparams(sa.bindparam("newest", type_=sa.BigInteger))
 BLOCK_EVENTS = 2000
 """Events of a block at most, so that it is written and read back in a bounded time."""
-_HORIZON_BLOCKS = 20
-"""Blocks whose ids are read back together."""
 _BLOCKS = 10
 """Blocks read back together."""
 NEVER = -(2**62)
@@ -167,19 +165,18 @@ class Journal:
         oldest: int | None = None
         while ids < self.horizon.ids:
             async with self._database.read() as connection:
-                rows = await connection.execute(
+                query = (
                     sa.select(journal.c.position, journal.c.accepted_at, journal.c.body)
                     .where(journal.c.stream == self._stream, journal.c.position < before)
                     .order_by(journal.c.position.desc())
-                    .limit(_HORIZON_BLOCKS)
                 )
-                found = rows.all()
+                found = (await connection.execute(query.limit(_BLOCKS))).all()
             for row in found:
                 oldest = oldest if oldest is not None else row.accepted_at - self.horizon.within
                 recent.append((row.accepted_at, decode_ids(row.body)))
                 ids += len(recent[-1][1])
                 await asyncio.sleep(0)
-            if len(found) < _HORIZON_BLOCKS or found[-1].accepted_at < (oldest or 0):
+            if len(found) < _BLOCKS or found[-1].accepted_at < (oldest or 0):
                 break
             before = found[-1].position
         for accepted_at, known in reversed(recent):
