@@ -175,7 +175,7 @@ class TestHorizon:
     async def test_over_many_blocks(
         self, database: Database, reopen: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(journal_module, "_HORIZON_BLOCKS", 3)
+        monkeypatch.setattr(journal_module, "_BLOCKS", 3)
         letters = "abcdefghij"
         steps = [*((letter, at) for at, letter in enumerate(letters)), (letters, 10)]
         horizons = {"ids": Horizon(ids=7), "time": Horizon(within=7 * SECOND), "all": Horizon()}
